@@ -1,0 +1,230 @@
+"""Judged facts: codes, findings, reports.
+
+What is wrong with a layout, a host or a map is data, never an exception. A code is never reused
+for another meaning; its page is ``docs/findings/CODE.md``. Families: MM1xx text of a layout, MM2xx meaning
+of a layout and the guest map, MM3xx facts of a host, MM4xx map against host, MM5xx placement and
+doorbell, MM6xx plan against the real QEMU, MM7xx the hotplug guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from planner.region import Loc, Origin
+from planner.span import Span
+
+__all__ = ["CODES", "Code", "Finding", "Party", "Severity", "span_json", "worst"]
+
+
+class Severity(StrEnum):
+    """How bad a finding is; only ``error`` makes a command exit with 1."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+_RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One row of the table of codes."""
+
+    code: str
+    #: Kebab-case, stable like the code.
+    name: str
+    severity: Severity
+    #: What it means in one line, for lists.
+    summary: str
+
+
+CODES: dict[str, Code] = {}
+
+
+def _codes(severity: Severity, rows: Mapping[str, tuple[str, str]]) -> None:
+    for code, (name, summary) in rows.items():
+        CODES[code] = Code(code, name, severity, summary)
+
+
+_codes(
+    Severity.ERROR,
+    {
+        "MM101": ("yaml-syntax", "the file is not YAML"),
+        "MM102": ("yaml-encoding", "the file is not UTF-8 text YAML can hold"),
+        "MM103": (
+            "yaml-feature",
+            "anchors, aliases, tags, merges, directives or several documents",
+        ),
+        "MM104": ("too-large", "the file is larger or deeper than a layout may be"),
+        "MM105": ("duplicate-key", "a key stands twice in one mapping"),
+        "MM106": ("unknown-key", "a key the schema does not know"),
+        "MM107": ("missing-key", "a key the schema requires is absent"),
+        "MM108": ("wrong-shape", "a mapping, list or value stands where another is expected"),
+        "MM109": ("empty-value", "a key has no value"),
+        "MM110": ("bad-number", "a value is not an address, size or count"),
+        "MM111": ("bad-choice", "a value is not one of the known words"),
+        "MM112": ("bad-device", "a value is not a PCI address or device name"),
+        "MM113": ("schema-version", "the file's schema version is not known"),
+        "MM201": ("bad-region", "a region's base and size leave the address space"),
+        "MM203": ("region-overlap", "two regions of the guest share bytes"),
+        "MM204": ("machine-refused", "the machine cannot be built as asked"),
+        "MM205": ("bad-memory", "memory sizes contradict each other"),
+        "MM206": ("no-ram-window", "a custom machine names no window for RAM"),
+        "MM207": ("bad-doorbell", "the doorbell's address or size is not aligned or not a window"),
+        "MM301": ("regions-truncated", "a reserved_regions file was cut"),
+        "MM303": ("regions-empty", "a reserved_regions file is empty"),
+        "MM304": ("regions-malformed", "a reserved_regions line is not two addresses and a word"),
+        "MM305": ("region-wrapped", "a region's last byte is before its first"),
+        "MM307": ("no-iommu", "the host has no IOMMU groups"),
+        "MM308": ("unreadable", "a file of the host's facts cannot be read"),
+        "MM310": ("unknown-device", "a device is in no IOMMU group of the host"),
+        "MM401": ("ram-in-reserved", "guest memory covers a range the host forbids"),
+        "MM402": ("beyond-aperture", "guest memory lies above the IOMMU's address bits"),
+        "MM403": ("device-unassignable", "firmware wants a 1:1 region for a device to be assigned"),
+        "MM501": ("no-room", "the memory does not fit"),
+        "MM502": ("boot-blocked", "boot memory cannot be where the machine puts it"),
+        "MM503": ("too-few-slots", "the plan needs more memory slots than there are"),
+        "MM505": ("no-doorbell", "no window below 4 GiB is free for the doorbell"),
+        "MM506": ("doorbell-pin", "the pinned doorbell cannot be there"),
+        "MM508": ("unaligned-memory", "the size cannot be split on the memory block"),
+    },
+)
+_codes(
+    Severity.WARNING,
+    {
+        "MM302": ("unknown-type", "a reserved region has a type word no kernel is known to print"),
+        "MM306": ("region-zero-length", "a region of no bytes"),
+        "MM309": ("msi-not-isolated", "interrupts are not remapped or isolated"),
+        "MM311": (
+            "doorbells-overflow",
+            "the host has more doorbell pages than its MSI window holds",
+        ),
+        "MM312": ("two-msi-kinds", "a group lists both a software and a hardware MSI window"),
+        "MM404": ("bar-window-in-reserved", "a PCI window covers a range the host forbids"),
+        "MM405": (
+            "bar-window-beyond-aperture",
+            "a PCI window reaches above the IOMMU's address bits",
+        ),
+        "MM409": ("many-pieces", "the map takes many DMA mappings"),
+        "MM507": (
+            "doorbell-not-realised",
+            "nothing can move the doorbell to the chosen window today",
+        ),
+    },
+)
+_codes(
+    Severity.NOTE,
+    {
+        "MM114": ("not-page-aligned", "a plain number of bytes is not a whole page"),
+        "MM313": ("address-bits-unknown", "the IOMMU's address width is not known"),
+        "MM406": ("bridge-window-aliased", "guest memory has bus addresses of a host PCI window"),
+        "MM407": ("group-unassignable", "a group nobody asked for cannot be assigned"),
+        "MM408": ("no-low-memory", "little or no memory below 4 GiB for 32-bit DMA"),
+        "MM410": (
+            "relaxable-covered",
+            "guest memory covers a direct-relaxable range, which is allowed",
+        ),
+        "MM504": ("memory-moved", "memory was split or moved around forbidden ranges"),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Party:
+    """One side of a finding: a region of the guest or of a host, with where it comes from."""
+
+    name: str
+    kind: str
+    span: Span | None = None
+    origin: Origin | None = None
+    host: str = ""
+    #: IOMMU group ids, empty for the guest's side.
+    groups: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the party as JSON data; absent facts are left out."""
+        data: dict[str, Any] = {"name": self.name, "kind": self.kind}
+        if self.span:
+            data |= span_json(self.span)
+        if self.origin:
+            data["origin"] = str(self.origin)
+        if self.host:
+            data["host"] = self.host
+        if self.groups:
+            data["groups"] = list(self.groups)
+        if self.devices:
+            data["devices"] = list(self.devices)
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One judged fact.
+
+    *message* says what is wrong, *help* what to do; *parties* are the two sides, *overlap* the
+    bytes they share. The severity is the code's own unless a rule knows better.
+    """
+
+    code: str
+    message: str
+    help: str = ""
+    parties: tuple[Party, ...] = ()
+    overlap: Span | None = None
+    loc: Loc | None = None
+    notes: tuple[str, ...] = ()
+    #: Other places in files that the message speaks of, with a label each.
+    also: tuple[tuple[Loc, str], ...] = ()
+    #: Empty takes the code's own severity.
+    level: Severity | None = field(default=None)
+
+    @property
+    def severity(self) -> Severity:
+        """The finding's severity."""
+        return self.level or CODES[self.code].severity
+
+    @property
+    def name(self) -> str:
+        """The code's kebab-case name."""
+        return CODES[self.code].name
+
+    def sort_key(self) -> tuple[Any, ...]:
+        """Order: files' findings by place, then by severity, code and text."""
+        place = (self.loc.file, self.loc.line, self.loc.column) if self.loc else ("", 0, 0)
+        return (place, _RANK[self.severity], self.code, self.overlap or Span(0, 1), self.message)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the finding as JSON data."""
+        data: dict[str, Any] = {
+            "code": self.code,
+            "name": self.name,
+            "severity": self.severity.value,
+            "message": self.message,
+            "help": self.help,
+            "parties": [party.to_json() for party in self.parties],
+        }
+        if self.overlap:
+            data["overlap"] = span_json(self.overlap)
+        if self.notes:
+            data["notes"] = list(self.notes)
+        if self.loc:
+            data["file"], data["line"], data["column"] = (
+                self.loc.file,
+                self.loc.line,
+                self.loc.column,
+            )
+        return data
+
+
+def span_json(span: Span) -> dict[str, str]:
+    """Return a range as every document has it: hex strings, the last byte included."""
+    return {"base": f"{span.start:#x}", "last": f"{span.last:#x}", "size": f"{span.size:#x}"}
+
+
+def worst(findings: Iterable[Finding]) -> Severity | None:
+    """Return the worst severity present, or None when there are no findings."""
+    return min((finding.severity for finding in findings), key=_RANK.__getitem__, default=None)

@@ -1,0 +1,175 @@
+"""The host profile: what the IOMMUs of one host forbid, per group.
+
+Pure data. Readers (sysfs, pasted ``grep`` output, profile files) make it; rules, doorbell and placement
+judge by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from planner.findings import Finding
+from planner.region import Origin
+from planner.span import ADDRESS_LIMIT, Span, SpanSet
+
+__all__ = [
+    "BridgeWindow",
+    "Device",
+    "Group",
+    "HostProfile",
+    "HostRegion",
+    "ReservedType",
+    "Scope",
+]
+
+
+class ReservedType(StrEnum):
+    """The words Linux prints, ``iommu_group_resv_type_string[]`` in drivers/iommu/iommu.c (7.2).
+
+    Both software and hardware MSI windows print ``msi``. A region keeps the word as it was read, so
+    that an unknown one stays visible; it forbids like ``reserved``.
+    """
+
+    DIRECT = "direct"
+    DIRECT_RELAXABLE = "direct-relaxable"
+    RESERVED = "reserved"
+    MSI = "msi"
+
+
+class Scope(StrEnum):
+    """Which host regions bind a plan."""
+
+    #: Groups of the devices named, at launch or for hotplug.
+    ASSIGNED = "assigned"
+    #: Every group, so that any device can be plugged later.
+    HOST = "host"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HostRegion:
+    """One reserved region of a group."""
+
+    span: Span
+    #: The word as the kernel printed it, usually a :class:`ReservedType`.
+    type: str
+    origin: Origin
+
+    @property
+    def forbids(self) -> bool:
+        """Whether guest memory must stay out.
+
+        ``direct-relaxable`` is skipped by VFIO type1 and iommufd; every other word, also one we do
+        not know, is a hole (drivers/vfio/vfio_iommu_type1.c ``vfio_iommu_resv_exclude()``,
+        drivers/iommu/iommufd/io_pagetable.c ``iopt_table_enforce_dev_resv_regions()``, 7.2).
+        """
+        return self.type != ReservedType.DIRECT_RELAXABLE
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Device:
+    """A member of an IOMMU group: a PCI function or a platform device."""
+
+    #: PCI address as ``0000:29:00.0``, or a platform device's name.
+    name: str
+    #: ``0x10de`` as sysfs writes it; empty where there is none.
+    vendor: str = ""
+    device: str = ""
+    #: ``0x030000``: class, subclass, programming interface.
+    class_code: str = ""
+    driver: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """An IOMMU group and what the kernel reserves in it."""
+
+    #: As sysfs names the directory; a decimal number on every kernel so far.
+    id: str
+    #: Type of the default domain (``DMA``, ``identity``…); empty when not told.
+    type: str
+    devices: tuple[Device, ...]
+    #: Sorted by (start, type), merged by the kernel's rule.
+    regions: tuple[HostRegion, ...]
+    #: False when the facts are not the whole truth (cut, empty, unreadable): nothing in the group
+    #: may then be taken for usable.
+    whole: bool = True
+
+    @property
+    def unassignable(self) -> tuple[HostRegion, ...]:
+        """The ``direct`` regions, which make VFIO refuse the group's devices (Linux 6.6; VT-d always)."""
+        return tuple(region for region in self.regions if region.type == ReservedType.DIRECT)
+
+    @property
+    def forbidden(self) -> SpanSet:
+        """Every byte VFIO would refuse to map."""
+        return SpanSet(region.span for region in self.regions if region.forbids)
+
+    def usable(self, aperture: Span) -> SpanSet:
+        """Return the IOVA ranges VFIO type1 would offer; empty when the facts are not whole."""
+        return self.forbidden.gaps(aperture) if self.whole else SpanSet()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BridgeWindow:
+    """A PCI host bridge's memory window, in CPU addresses; advisory, never a kernel rule."""
+
+    span: Span
+    name: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class HostProfile:
+    """What one host forbids."""
+
+    name: str
+    #: ``6.1.0-18-amd64`` as uname prints it; empty when unknown.
+    kernel: str
+    #: ``intel``, ``amd``, ``smmuv3``, ``smmuv2``, ``virtio``, ``none``; empty when unknown.
+    iommu: str
+    #: Width of the IOMMU's addresses; None when unknown (then 2**64 is assumed and said so).
+    address_bits: int | None
+    #: In numeric order of the id.
+    groups: tuple[Group, ...]
+    bridge_windows: tuple[BridgeWindow, ...] = ()
+    #: Whether MSIs are isolated or remapped, as far as can be told; None when it cannot.
+    isolated_msi: bool | None = None
+    #: Page size of the host kernel in bytes; None when unknown.
+    page_bytes: int | None = None
+    #: Number of MSI doorbells (ITS instances, GICv2m frames); None when unknown.
+    doorbells: int | None = None
+    #: What was noticed while reading.
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def aperture(self) -> Span:
+        """The addresses the IOMMU can translate, ``[0, 2**address_bits)``."""
+        return Span(0, ADDRESS_LIMIT if self.address_bits is None else 1 << self.address_bits)
+
+    def group_of(self, device: str) -> Group | None:
+        """Return the group the named device is in, or None."""
+        for group in self.groups:
+            if any(member.name == device for member in group.devices):
+                return group
+        return None
+
+    def groups_in(self, scope: Scope, devices: Iterable[str]) -> tuple[Group, ...]:
+        """Return the groups that bind a plan.
+
+        In scope ``host`` a group that cannot be assigned anyway (``direct``) binds only when one of
+        its devices is named.
+        """
+        wanted = set(devices)
+        named = [g for g in self.groups if any(member.name in wanted for member in g.devices)]
+        if scope is Scope.ASSIGNED:
+            return tuple(named)
+        return tuple(g for g in self.groups if g in named or not g.unassignable)
+
+    def usable(self, scope: Scope, devices: Iterable[str] = ()) -> SpanSet:
+        """Return what every group in scope leaves usable, inside the aperture."""
+        left = SpanSet([self.aperture])
+        for group in self.groups_in(scope, devices):
+            left &= group.usable(self.aperture)
+        return left

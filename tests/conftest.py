@@ -1,0 +1,47 @@
+"""What every test may use: golden files, and one fixed profile for the property tests."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("long", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Golden = Callable[[str, str], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--regenerate-output", action="store_true", help="write golden files instead of comparing"
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Compare text with a golden file below tests/, or write it with --regenerate-output."""
+
+    def compare(path: str, text: str) -> None:
+        target = ROOT / "tests" / path
+        if request.config.getoption("--regenerate-output"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+            return
+        if not target.exists():
+            pytest.fail(f"{path} does not exist; run pytest --regenerate-output and read it")
+        expected = target.read_text(encoding="utf-8")
+        if text != expected:
+            diff = difflib.unified_diff(
+                expected.splitlines(keepends=True), text.splitlines(keepends=True), path, "now"
+            )
+            pytest.fail("".join(diff))
+
+    return compare
