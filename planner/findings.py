@@ -1,9 +1,9 @@
 """Judged facts: codes, findings, reports.
 
 What is wrong with a layout, a host or a map is data, never an exception. A code is never reused
-for another meaning; its page is ``docs/findings/CODE.md``. Families: MM1xx text of a layout, MM2xx meaning
-of a layout and the guest map, MM3xx facts of a host, MM4xx map against host, MM5xx placement and
-doorbell, MM6xx plan against the real QEMU, MM7xx the hotplug guard.
+for another meaning; its page is ``docs/findings/CODE.md``. Families: MM1xx text of a layout, MM2xx
+meaning of a layout and the guest map, MM3xx facts of a host, MM4xx map against host, MM5xx
+placement and doorbell, MM6xx plan against the real QEMU, MM7xx the hotplug guard.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Nodes are region names, never bounds, so two regions with the same bounds are two nodes. An edge is
 an overlap and carries the shared span. One sweep over sorted starts finds all edges in
-O(n log n + overlaps). ``networkx.interval_graph`` is not used: it is O(n**2), merges equal intervals
-into one node and takes touching for overlapping.
+O(n log n + overlaps). ``networkx.interval_graph`` is not used: it is O(n**2), merges equal
+intervals into one node and takes touching for overlapping.
 
 The only importer of networkx, and only when a graph is asked for: the import costs 0.15 s.
 """
@@ -27,7 +27,7 @@ class Node(NamedTuple):
 
     name: str
     span: Span
-    #: Nodes of one side never conflict with each other when sides are asked for (guest, host A, ...).
+    #: Whose it is (``guest``, a host's name); ``overlaps(across=True)`` pairs different sides.
     side: str = ""
     kind: str = ""
 

@@ -1,9 +1,9 @@
 """The spellings of addresses and sizes that people and QEMU use.
 
 One grammar for layouts, options and messages: hexadecimal with optional ``_`` between digits, or
-decimal with an optional binary unit. ``KB``/``MB``/``GB`` are refused, because libvirt reads them as
-powers of ten and QEMU's users as powers of two; a leading zero is refused, because YAML 1.1, 1.2 and C
-disagree about it.
+decimal with an optional binary unit. ``KB``/``MB``/``GB`` are refused, because libvirt reads them
+as powers of ten and QEMU's users as powers of two; a leading zero is refused, because YAML 1.1, 1.2
+and C disagree about it.
 """
 
 from __future__ import annotations
@@ -38,10 +38,7 @@ def parse_size(text: str) -> int:
         raise UnitError(f"'{text[:12]}…' has {len(text)} characters, more than any 64-bit number")
     if text[:2] == "0X":
         raise UnitError(f"'{text}' has a capital X; write 0x{text[2:].lower()}")
-    if _HEX.match(text):
-        value = int(text.replace("_", ""), 16)
-    else:
-        value = _parse_decimal(text)
+    value = int(text.replace("_", ""), 16) if _HEX.match(text) else _parse_decimal(text)
     if value > ADDRESS_LIMIT:
         raise UnitError(f"'{text}' is past the 64-bit address space")
     return value
@@ -72,11 +69,14 @@ def _why_not(text: str) -> str:
     if text.startswith("-"):
         return f"'{text}' is negative"
     if re.match(r"0[0-9_]|0o", text):
-        return f"'{text}' has a leading zero, which YAML 1.1 and 1.2 read differently; write 0x… or plain decimal"
+        return (
+            f"'{text}' has a leading zero, which YAML 1.1 and 1.2 read differently;"
+            " write 0x… or plain decimal"
+        )
     if re.match(r"[0-9]+\.[0-9]+", text):
         return f"'{text}' is a fraction; write whole bytes or a smaller unit"
     if text.startswith("0x"):
-        return f"'{text}' is not hexadecimal; write 0x and the digits, with single _ between them at most"
+        return f"'{text}' is not hexadecimal; write 0x and digits, single _ between them at most"
     return f"'{text}' is not a number; write 0x40000000, 4096, 512MiB or 4GiB"
 
 

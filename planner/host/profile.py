@@ -1,11 +1,12 @@
 """The host profile: what the IOMMUs of one host forbid, per group.
 
-Pure data. Readers (sysfs, pasted ``grep`` output, profile files) make it; rules, doorbell and placement
-judge by it.
+Pure data. Readers (sysfs, pasted ``grep`` output, profile files) make it; rules, doorbell and
+placement judge by it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -97,8 +98,8 @@ class Group:
     whole: bool = True
 
     @property
-    def unassignable(self) -> tuple[HostRegion, ...]:
-        """The ``direct`` regions, which make VFIO refuse the group's devices (Linux 6.6; VT-d always)."""
+    def direct(self) -> tuple[HostRegion, ...]:
+        """The firmware's 1:1 regions; see :meth:`HostProfile.refuses`."""
         return tuple(region for region in self.regions if region.type == ReservedType.DIRECT)
 
     @property
@@ -155,17 +156,31 @@ class HostProfile:
                 return group
         return None
 
+    def refuses(self, group: Group) -> bool:
+        """Say whether the kernel refuses to assign the group's devices because of ``direct``.
+
+        Linux 6.6 and later refuse on every IOMMU (drivers/iommu/iommu.c
+        ``__iommu_device_set_domain()``, ``require_direct``); VT-d always did
+        (drivers/iommu/intel/iommu.c, "ineligible for IOMMU domain attach due to platform RMRR
+        requirement"). An unknown kernel is taken for a new one.
+        """
+        if not group.direct:
+            return False
+        version = re.match(r"(\d+)\.(\d+)", self.kernel)
+        old = version is not None and (int(version[1]), int(version[2])) < (6, 6)
+        return not old or self.iommu == "intel"
+
     def groups_in(self, scope: Scope, devices: Iterable[str]) -> tuple[Group, ...]:
         """Return the groups that bind a plan.
 
-        In scope ``host`` a group that cannot be assigned anyway (``direct``) binds only when one of
-        its devices is named.
+        In scope ``host`` a group whose devices cannot be assigned anyway binds only when one of
+        them is named.
         """
         wanted = set(devices)
         named = [g for g in self.groups if any(member.name in wanted for member in g.devices)]
         if scope is Scope.ASSIGNED:
             return tuple(named)
-        return tuple(g for g in self.groups if g in named or not g.unassignable)
+        return tuple(g for g in self.groups if g in named or not self.refuses(g))
 
     def usable(self, scope: Scope, devices: Iterable[str] = ()) -> SpanSet:
         """Return what every group in scope leaves usable, inside the aperture."""

@@ -18,8 +18,7 @@ class Machine(Protocol):
     def build(self, request: MachineRequest) -> GuestMap:
         """Return the map QEMU would make, every region of its flat view and the windows.
 
-        Boot RAM regions are of kind ``ram`` with ``boot`` origin first in guest order; plugged memory
-        devices are regions named by their id.
+        Plugged memory devices are regions named by their id.
 
         :raise MachineRefusedError: QEMU would not start it.
         :raise NotModelledError: the tables do not know what QEMU would do.
@@ -27,7 +26,7 @@ class Machine(Protocol):
         ...
 
     def boot_ram(self, request: MachineRequest) -> tuple[str, ...]:
-        """Return the names of the boot RAM regions that ``build`` makes, in the order ``-m`` fills them."""
+        """Return the names of the boot RAM regions, in the order ``-m`` fills them."""
         ...
 
     def variants(self, request: MachineRequest, forbidden: SpanSet) -> Iterable[MachineRequest]:

@@ -9,7 +9,7 @@ __all__ = ["MachineRefusedError", "MachineRequest", "MemoryDevice", "NotModelled
 
 
 class MachineRefusedError(Exception):
-    """QEMU would refuse to start this machine; the message is what QEMU would say, or close to it."""
+    """QEMU would refuse to start this machine; the message is QEMU's, or close to it."""
 
     def __init__(self, message: str, help_text: str = "") -> None:
         super().__init__(message)

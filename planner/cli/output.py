@@ -1,0 +1,107 @@
+"""What every command shares: exit codes, JSON, colour, and how failures end."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+from typing import Any, TypeVar
+
+import click
+
+from planner.findings import Finding, Severity, worst
+
+__all__ = ["Exit", "ReachError", "UnreadableError", "color_option", "exit_for", "json_option"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Exit(IntEnum):
+    """The exit codes, the same for every command."""
+
+    OK = 0
+    FINDINGS = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    BUG = 70
+    INTERRUPTED = 130
+
+
+class UnreadableError(click.ClickException):
+    """Input that cannot be read at all; exit code 2."""
+
+    exit_code = Exit.USAGE
+
+
+class ReachError(click.ClickException):
+    """QEMU or its monitor cannot be reached; exit code 3."""
+
+    exit_code = Exit.UNREACHABLE
+
+
+def json_option(function: _F) -> _F:
+    """Add ``--json`` as the parameter ``as_json``."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
+    )(function)
+
+
+def color_option(function: _F) -> _F:
+    """Add ``--color`` as the parameter ``color``, resolved to a bool."""
+    return click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        callback=lambda _ctx, _param, value: wants_color(value),
+        help="Colour the output; auto means on a terminal. NO_COLOR and FORCE_COLOR are honoured.",
+    )(function)
+
+
+def wants_color(choice: str) -> bool:
+    """Decide about colour: the option, then NO_COLOR, FORCE_COLOR, TERM and the terminal."""
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """Print one JSON document, keys in the order given, one newline at the end."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def exit_for(findings: Iterable[Finding]) -> Exit:
+    """Return 1 when a finding is an error, else 0."""
+    return Exit.FINDINGS if worst(findings) is Severity.ERROR else Exit.OK
+
+
+def run(group: click.Group) -> int:
+    """Run the group; every way out becomes an exit code, a bug becomes 70 with a short word."""
+    try:
+        result = group.main(prog_name="guestmap", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (a pager, head): that is its right. Nothing more may be flushed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except Exception as error:  # noqa: BLE001  # the last line of defence, shown as a bug
+        if os.environ.get("GUESTMAP_DEBUG"):
+            raise
+        click.echo(
+            f"guestmap: internal error: {type(error).__name__}: {error}\n"
+            "this is a bug; run again with GUESTMAP_DEBUG=1 for the traceback",
+            err=True,
+        )
+        return Exit.BUG
+    return result if isinstance(result, int) else Exit.OK
