@@ -69,6 +69,7 @@ _codes(
         "MM111": ("bad-choice", "a value is not one of the known words"),
         "MM112": ("bad-device", "a value is not a PCI address or device name"),
         "MM113": ("schema-version", "the file's schema version is not known"),
+        "MM115": ("more-findings", "a file has more findings than are shown"),
         "MM201": ("bad-region", "a region's base and size leave the address space"),
         "MM203": ("region-overlap", "two regions of the guest share bytes"),
         "MM204": ("machine-refused", "the machine cannot be built as asked"),
@@ -81,6 +82,7 @@ _codes(
         "MM305": ("region-wrapped", "a region's last byte is before its first"),
         "MM307": ("no-iommu", "the host has no IOMMU groups"),
         "MM308": ("unreadable", "a file of the host's facts cannot be read"),
+        "MM314": ("regions-unknown", "what a group reserves is not known"),
         "MM310": ("unknown-device", "a device is in no IOMMU group of the host"),
         "MM401": ("ram-in-reserved", "guest memory covers a range the host forbids"),
         "MM402": ("beyond-aperture", "guest memory lies above the IOMMU's address bits"),
@@ -96,6 +98,7 @@ _codes(
 _codes(
     Severity.WARNING,
     {
+        "MM116": ("unused-silencer", "a silencer in the file silences nothing"),
         "MM302": ("unknown-type", "a reserved region has a type word no kernel is known to print"),
         "MM306": ("region-zero-length", "a region of no bytes"),
         "MM309": ("msi-not-isolated", "interrupts are not remapped or isolated"),
@@ -109,17 +112,16 @@ _codes(
             "bar-window-beyond-aperture",
             "a PCI window reaches above the IOMMU's address bits",
         ),
+        "MM412": ("phys-bits-beyond-aperture", "the guest CPU has more bits than the IOMMU"),
         "MM409": ("many-pieces", "the map takes many DMA mappings"),
-        "MM507": (
-            "doorbell-not-realised",
-            "nothing can move the doorbell to the chosen window today",
-        ),
     },
 )
 _codes(
     Severity.NOTE,
     {
         "MM114": ("not-page-aligned", "a plain number of bytes is not a whole page"),
+        "MM315": ("groups-missing", "a pasted dump skips group numbers"),
+        "MM316": ("facts-unseen", "facts of the host were not to be seen, such as PCI windows"),
         "MM313": ("address-bits-unknown", "the IOMMU's address width is not known"),
         "MM406": ("bridge-window-aliased", "guest memory has bus addresses of a host PCI window"),
         "MM407": ("group-unassignable", "a group nobody asked for cannot be assigned"),
@@ -128,6 +130,8 @@ _codes(
             "relaxable-covered",
             "guest memory covers a direct-relaxable range, which is allowed",
         ),
+        "MM411": ("hotplug-window-holed", "part of the memory hotplug window is forbidden"),
+        "MM507": ("doorbell-not-realised", "nothing can move the doorbell to the choice today"),
         "MM504": ("memory-moved", "memory was split or moved around forbidden ranges"),
     },
 )
