@@ -96,6 +96,9 @@ class Group:
     #: False when the facts are not the whole truth (cut, empty, unreadable): nothing in the group
     #: may then be taken for usable.
     whole: bool = True
+    #: Width of the addresses of the IOMMU units this group's devices are behind, where it is told
+    #: for each unit; None takes the host's.
+    address_bits: int | None = None
 
     @property
     def direct(self) -> tuple[HostRegion, ...]:
@@ -114,11 +117,23 @@ class Group:
 
 @dataclass(frozen=True, slots=True, order=True)
 class BridgeWindow:
-    """A PCI host bridge's memory window, in CPU addresses; advisory, never a kernel rule."""
+    """A PCI host bridge's memory window; advisory, never a kernel rule.
 
+    A device's DMA to an address that its bridge decodes may be taken for peer-to-peer traffic. The
+    bridge decodes bus addresses, which on Arm often differ from the CPU's: see :attr:`aliases`.
+    """
+
+    #: CPU addresses, as ``/proc/iomem`` lists them.
     span: Span
     name: str
     origin: Origin
+    #: Bus addresses where they are known to differ, of the same size; None takes the CPU's.
+    bus: Span | None = None
+
+    @property
+    def aliases(self) -> Span:
+        """The bus addresses: what an IOVA must not hit to be safe from the bridge."""
+        return self.bus or self.span
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +158,32 @@ class HostProfile:
     doorbells: int | None = None
     #: What was noticed while reading.
     findings: tuple[Finding, ...] = ()
+    #: SHA-256 of what was read, hex: a file's bytes, or a tree's facts; empty when nothing was.
+    sha256: str = ""
+    #: Where the facts come from when they were not read on the host: a public report, a log.
+    source: str = ""
+    #: True when the regions were worked out from logs or firmware tables instead of being dumped.
+    derived: bool = False
 
     @property
     def aperture(self) -> Span:
-        """The addresses the IOMMU can translate, ``[0, 2**address_bits)``."""
-        return Span(0, ADDRESS_LIMIT if self.address_bits is None else 1 << self.address_bits)
+        """The addresses every unit can translate, ``[0, 2**address_bits)``."""
+        return _aperture(self.address_bits)
+
+    def aperture_of(self, groups: Iterable[Group]) -> Span:
+        """Return the addresses that the units of all *groups* can translate.
+
+        Units of one host may differ (an Intel host's graphics unit is often narrower): only those
+        count whose devices are meant.
+        """
+        known = [self.bits_of(group) for group in groups]
+        return _aperture(
+            min((bits for bits in known if bits is not None), default=self.address_bits)
+        )
+
+    def bits_of(self, group: Group) -> int | None:
+        """Return the address width that binds *group*; None when it is not known."""
+        return self.address_bits if group.address_bits is None else group.address_bits
 
     def group_of(self, device: str) -> Group | None:
         """Return the group the named device is in, or None."""
@@ -183,8 +219,27 @@ class HostProfile:
         return tuple(g for g in self.groups if g in named or not self.refuses(g))
 
     def usable(self, scope: Scope, devices: Iterable[str] = ()) -> SpanSet:
-        """Return what every group in scope leaves usable, inside the aperture."""
-        left = SpanSet([self.aperture])
-        for group in self.groups_in(scope, devices):
-            left &= group.usable(self.aperture)
-        return left
+        """Return what every group in scope leaves usable, inside their aperture.
+
+        Nothing is usable where nothing is known: on a host without IOMMU groups, where a group in
+        scope is not whole, and for a device that is in no group.
+        """
+        named = tuple(devices)
+        binding = self.groups_in(scope, named)
+        if not self.groups or not all(group.whole for group in binding):
+            return SpanSet()
+        if scope is Scope.ASSIGNED and any(self.group_of(device) is None for device in named):
+            return SpanSet()
+        # Groups of one host mostly share their regions, as objects: each set is looked at once.
+        distinct = {id(group.regions): group.regions for group in binding}.values()
+        forbidden = SpanSet.from_bounds(
+            (region.span.start, region.span.end)
+            for regions in distinct
+            for region in regions
+            if region.forbids
+        )
+        return forbidden.gaps(self.aperture_of(binding))
+
+
+def _aperture(bits: int | None) -> Span:
+    return Span(0, ADDRESS_LIMIT if bits is None else 1 << bits)

@@ -1,0 +1,158 @@
+"""``guestmap host``: what a host's IOMMUs forbid, and what they leave."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from planner.cli.output import (
+    Exit,
+    UnreadableError,
+    color_option,
+    exit_for,
+    json_option,
+    painter,
+    print_json,
+)
+from planner.host.profile import HostProfile, Scope
+from planner.host.profile_fields import checked_page
+from planner.host.read import HostUnreadableError, read_host
+from planner.rules.host import judge_host
+from planner.units import UnitError, parse_size
+
+__all__ = ["command"]
+
+_SHORT_BDF = re.compile(r"[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]\Z")
+
+
+def _page_size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    try:
+        return checked_page(parse_size(value), value)
+    except UnitError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _devices(
+    _ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Write PCI addresses as sysfs does; other names are platform devices."""
+    return tuple(
+        f"0000:{name.lower()}" if _SHORT_BDF.match(name) else name for name in dict.fromkeys(value)
+    )
+
+
+@click.command("host", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("profile", required=False, type=click.Path())
+@click.option("--sysfs", metavar="DIR", help="Read a copy of /sys instead of this host's.")
+@click.option(
+    "--address-bits",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Width of the IOMMU's addresses, where sysfs does not tell (AMD, Arm).",
+)
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="BDF",
+    callback=_devices,
+    help="A device to be assigned: only its group counts. Repeatable.",
+)
+@click.option(
+    "--scope",
+    type=click.Choice([scope.value for scope in Scope]),
+    help="Groups that count: the devices' (assigned) or all (host). Default: by --device.",
+)
+@click.option(
+    "--doorbells",
+    type=click.IntRange(0, 1 << 20),
+    metavar="N",
+    help="Number of MSI doorbells (ITS instances, GICv2m frames).",
+)
+@click.option(
+    "--page-size", metavar="SIZE", callback=_page_size, help="Page size of the host's kernel."
+)
+@click.option("-o", "--output", metavar="FILE", help="Write a profile for --host; - is stdout.")
+@json_option
+@color_option
+def command(
+    *,
+    profile: str | None,
+    sysfs: str | None,
+    address_bits: int | None,
+    devices: tuple[str, ...],
+    scope: str | None,
+    doorbells: int | None,
+    page_size: int | None,
+    output: str | None,
+    as_json: bool,
+    color: bool,
+) -> Exit:
+    r"""Show what a host's IOMMUs forbid and what they leave, per group.
+
+    Reads this host, a copied tree (--sysfs), or PROFILE: a profile file, or what
+    `grep -H . /sys/kernel/iommu_groups/*/reserved_regions` printed.
+
+    \b
+    Example:
+      guestmap host --device 0000:29:00.0
+      guestmap host -o thishost.yaml
+      guestmap host --sysfs copied/sys --address-bits 48 --json
+    """
+    if profile and sysfs:
+        raise click.UsageError("give PROFILE or --sysfs, not both")
+    if scope == Scope.ASSIGNED and not devices:
+        raise click.UsageError("--scope assigned needs --device")
+    if output == "-" and as_json:
+        raise click.UsageError("--json and -o - would both write to stdout")
+    try:
+        host = read_host(profile or sysfs or "/sys")
+    except HostUnreadableError as error:
+        raise UnreadableError(str(error)) from error
+    host = _told(host, address_bits, doorbells, page_size)
+    chosen = Scope(scope) if scope else (Scope.ASSIGNED if devices else Scope.HOST)
+    findings = judge_host(host, chosen, devices)
+    if output:
+        _write(host, output)
+    if as_json:
+        from planner.host.document import host_document  # noqa: PLC0415  # only what is asked for
+
+        print_json(host_document(host, chosen, devices, findings))
+    elif output != "-":
+        from planner.draw.host_text import draw_host  # noqa: PLC0415
+
+        text = draw_host(host, chosen, devices, findings, paint=painter(color=color))
+        click.echo(text, nl=False, color=color)
+    return exit_for(findings)
+
+
+def _told(
+    host: HostProfile, address_bits: int | None, doorbells: int | None, page_bytes: int | None
+) -> HostProfile:
+    """Put what the user says over what was read; a width given holds for every group."""
+    if address_bits is not None:
+        groups = tuple(replace(group, address_bits=None) for group in host.groups)
+        host = replace(host, address_bits=address_bits, groups=groups)
+    if doorbells is not None:
+        host = replace(host, doorbells=doorbells)
+    if page_bytes is not None:
+        host = replace(host, page_bytes=page_bytes)
+    return host
+
+
+def _write(host: HostProfile, output: str) -> None:
+    from planner.host.profile_text import write_profile  # noqa: PLC0415
+
+    text = write_profile(host)
+    if output == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UnreadableError(f"{output} cannot be written: {error.strerror}") from error

@@ -1,0 +1,323 @@
+"""The facts of a host from ``/sys``, or from a tree copied from another host.
+
+A copied tree has the layout of ``/sys``; ``proc/`` may lie in it or beside it. Copies lose things:
+links may point nowhere or be plain folders, files may be missing. What is missing stays unknown,
+and where that could hide a reserved region it is a finding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from planner.findings import Finding
+from planner.host.aperture import host_address_width, intel_address_bits
+from planner.host.dump import sort_ids
+from planner.host.iomem import bridge_windows
+from planner.host.profile import BridgeWindow, Device, Group, HostProfile
+from planner.host.reserved import (
+    Reserved,
+    collapse_ids,
+    groups_party,
+    groups_words,
+    parse_reserved,
+)
+
+__all__ = ["HostUnreadableError", "read_sysfs"]
+
+_PCI_NAME = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z")
+
+#: Beginning of a name in class/iommu → kind. The drivers name their units so:
+#: ``iommu_device_sysfs_add()`` in drivers/iommu/{intel/dmar,amd/init,arm/arm-smmu*}.c.
+_KINDS = (
+    ("dmar", "intel"),
+    ("ivhd", "amd"),
+    ("smmu3", "smmuv3"),
+    ("arm-smmu-v3", "smmuv3"),
+    ("smmu", "smmuv2"),
+    ("arm-smmu", "smmuv2"),
+    ("virtio", "virtio"),
+)
+
+#: Size of a huge page → the page size it belongs to (one page of page table entries of 8 bytes).
+_PAGE_OF_HUGE = {page // 8 * page: page for page in (4096, 16384, 65536)}
+
+_UNSAFE = tuple(
+    f"module/{module}/parameters/allow_unsafe_interrupts"
+    for module in ("vfio_iommu_type1", "iommufd")
+)
+
+
+class HostUnreadableError(Exception):
+    """A path that is no host's facts at all: absent, unreadable, or another kind of folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Roots:
+    """Where a host's virtual file systems lie; text paths, because thousands are made of them."""
+
+    sys: str
+    proc: str
+    #: This very host, not a copy.
+    live: bool
+
+
+def read_sysfs(tree: str | Path = "/sys") -> HostProfile:
+    """Read the host whose sysfs is at *tree*.
+
+    :param tree: ``/sys``, a copy of it, or a folder with copies in ``sys/`` and ``proc/``.
+    :raise HostUnreadableError: *tree* is no such folder.
+    """
+    roots = _find_roots(os.fspath(tree))
+    units = _read_units(roots.sys)
+    bits = host_address_width({name: unit.bits for name, unit in units.items()})
+    groups, findings, digest = _read_groups(roots.sys, units, bits)
+    windows, unseen = _read_windows(roots.proc)
+    digest.update(f"{bits}".encode())
+    return HostProfile(
+        name=_name(roots, tree),
+        kernel=_kernel(roots),
+        iommu=_kind(units) if groups else "none",
+        address_bits=bits,
+        groups=groups,
+        bridge_windows=windows,
+        isolated_msi=_isolated(roots.sys),
+        page_bytes=_page_bytes(roots),
+        findings=(*findings, *unseen),
+        sha256=digest.hexdigest(),
+    )
+
+
+def _find_roots(tree: str) -> _Roots:
+    if not os.path.isdir(tree):  # noqa: PTH112  # text paths throughout this module
+        raise HostUnreadableError(f"{tree} is not a folder that can be read")
+    for sys in (tree, f"{tree}/sys"):
+        if any(os.path.isdir(f"{sys}/{part}") for part in ("kernel", "class", "bus")):  # noqa: PTH112
+            folder, name = os.path.split(os.path.abspath(sys))  # noqa: PTH100
+            # Beside a folder of any other name, proc/ could be this host's own.
+            beside = f"{folder}/proc" if name == "sys" else f"{sys}/proc"
+            return _Roots(sys, beside, os.path.realpath(sys) == "/sys")
+    raise HostUnreadableError(
+        f"{tree} is no copy of /sys: it has neither kernel/, class/ nor bus/ (nor sys/ with them)"
+    )
+
+
+def _slurp(path: str) -> bytes:
+    """Read a whole small file with as few system calls as there are.
+
+    :raise OSError: it cannot be opened or read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.read(descriptor, 1 << 17)
+        if len(data) == 1 << 17:
+            while more := os.read(descriptor, 1 << 20):
+                data += more
+    finally:
+        os.close(descriptor)
+    return data
+
+
+def _text(path: str) -> str:
+    """Read a file's text without surrounding space; empty when it cannot be read."""
+    try:
+        return _slurp(path).decode("utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _names(path: str) -> list[str]:
+    """List a folder, sorted; empty when it cannot be read."""
+    try:
+        return sorted(os.listdir(path))  # noqa: PTH208
+    except OSError:
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """One IOMMU unit of class/iommu."""
+
+    bits: int | None
+    devices: tuple[str, ...]
+    virtio: bool
+
+
+def _read_units(sys: str) -> dict[str, _Unit]:
+    units = {}
+    for name in _names(f"{sys}/class/iommu"):
+        path = f"{sys}/class/iommu/{name}"
+        cap, ecap = (_hex(_text(f"{path}/intel-iommu/{register}")) for register in ("cap", "ecap"))
+        bits = None if cap is None else intel_address_bits(cap, ecap or 0)
+        virtio = any(part.startswith("virtio") for part in _names(f"{path}/device"))
+        units[name] = _Unit(bits, tuple(_names(f"{path}/devices")), virtio)
+    return units
+
+
+def _hex(text: str) -> int | None:
+    return int(text, 16) if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,16}", text) else None
+
+
+def _kind(units: dict[str, _Unit]) -> str:
+    for name, unit in units.items():
+        for start, kind in _KINDS:
+            if name.startswith(start):
+                return kind
+        if unit.virtio:
+            return "virtio"
+    return ""
+
+
+def _read_groups(
+    sys: str, units: dict[str, _Unit], host_bits: int | None
+) -> tuple[tuple[Group, ...], list[Finding], hashlib._Hash]:
+    folder = f"{sys}/kernel/iommu_groups"
+    digest = hashlib.sha256()
+    try:
+        with os.scandir(folder) as entries:
+            ids = sort_ids([entry.name for entry in entries if entry.is_dir()])
+    except FileNotFoundError:
+        return (), [_no_iommu("has no kernel/iommu_groups")], digest
+    except OSError as error:
+        message = f"kernel/iommu_groups cannot be read: {error.strerror}"
+        return (), [Finding("MM308", message, _READ_HELP)], digest
+    if not ids:
+        return (), [_no_iommu("has an empty kernel/iommu_groups")], digest
+    # Hosts repeat the same text in hundreds of groups: each text is read into regions once.
+    sayers: dict[bytes | str, list[str]] = {}
+    said: dict[str, bytes | str] = {}
+    members: dict[str, list[str]] = {}
+    for id_ in ids:
+        text: bytes | str
+        try:
+            text = _slurp(f"{folder}/{id_}/reserved_regions")
+            digest.update(text)
+        except OSError as error:
+            text = error.strerror or "unknown error"
+        said[id_] = text
+        sayers.setdefault(text, []).append(id_)
+        members[id_] = _names(f"{folder}/{id_}/devices")
+        digest.update(f"{id_} {members[id_]}\n".encode("utf-8", "surrogateescape"))
+    reserved = {text: _parse(text, groups) for text, groups in sayers.items()}
+    bits_of = {device: unit.bits for unit in units.values() for device in unit.devices}
+    groups = tuple(
+        Group(
+            id_,
+            _text(f"{folder}/{id_}/type"),
+            tuple(_device(sys, f"{folder}/{id_}/devices/{name}", name) for name in members[id_]),
+            reserved[said[id_]].regions,
+            reserved[said[id_]].whole,
+            _group_bits(members[id_], bits_of, host_bits),
+        )
+        for id_ in ids
+    )
+    return groups, [finding for found in reserved.values() for finding in found.findings], digest
+
+
+_READ_HELP = "read it on the host as root, or copy the tree again"
+
+
+def _parse(text: bytes | str, groups: list[str]) -> Reserved:
+    if isinstance(text, bytes):
+        ids = groups[0]
+        if len(groups) > 1:
+            # As a shell would expand it: {0..3,7}.
+            ids = f"{{{collapse_ids(groups).replace('-', '..').replace(', ', ',')}}}"
+        return parse_reserved(text, f"kernel/iommu_groups/{ids}/reserved_regions", groups)
+    message = f"reserved_regions of {groups_words(groups)} cannot be read: {text}"
+    return Reserved((), (Finding("MM308", message, _READ_HELP, groups_party(groups)),), False)
+
+
+def _no_iommu(why: str) -> Finding:
+    return Finding(
+        "MM307",
+        f"the host {why}: it has no IOMMU, or the IOMMU is off",
+        "enable the IOMMU in the firmware (VT-d, AMD-Vi, SMMU) and the kernel (intel_iommu=on);"
+        " without one no device can be assigned",
+    )
+
+
+def _group_bits(
+    members: list[str], bits_of: dict[str, int | None], host_bits: int | None
+) -> int | None:
+    if not bits_of:
+        return None
+    known = [bits for name in members if (bits := bits_of.get(name)) is not None]
+    bits = min(known, default=None)
+    return bits if bits != host_bits else None
+
+
+def _device(sys: str, path: str, name: str) -> Device:
+    """Gather what is told of a member; a copy may have its facts here or under bus/pci only."""
+    for place in (path, f"{sys}/bus/pci/devices/{name}"):
+        if event := _text(f"{place}/uevent"):
+            facts = dict(line.split("=", 1) for line in event.splitlines() if "=" in line)
+            vendor, _, device = facts.get("PCI_ID", "").lower().partition(":")
+            class_ = _hex(facts.get("PCI_CLASS", ""))
+            return Device(
+                name,
+                f"0x{vendor}" if vendor else "",
+                f"0x{device}" if device else "",
+                f"0x{class_:06x}" if class_ is not None else "",
+                facts.get("DRIVER", ""),
+            )
+        if not os.path.isdir(place):  # noqa: PTH112
+            continue
+        vendor, device, class_code = (_text(f"{place}/{f}") for f in ("vendor", "device", "class"))
+        driver = _driver(f"{place}/driver")
+        if vendor or driver:
+            return Device(name, vendor, device, class_code, driver)
+    return Device(name)
+
+
+def _driver(path: str) -> str:
+    """Return the name a driver link points to, or the text of a file in its place."""
+    try:
+        return os.readlink(path).rpartition("/")[2]  # noqa: PTH115
+    except OSError:
+        return _text(path)
+
+
+def _read_windows(proc: str) -> tuple[tuple[BridgeWindow, ...], list[Finding]]:
+    try:
+        windows = bridge_windows(_slurp(f"{proc}/iomem").decode("ascii", errors="replace"))
+        why = "shows zeros, as it does without CAP_SYS_ADMIN"
+    except OSError:
+        windows, why = None, "cannot be read"
+    if windows is not None:
+        return windows, []
+    unseen = Finding(
+        "MM316",
+        f"proc/iomem {why}, so the PCI host bridges' windows are not known",
+        "they only tell where peer-to-peer traffic could be taken for memory; read it as root",
+    )
+    return (), [unseen]
+
+
+def _isolated(sys: str) -> bool | None:
+    """Tell whether MSIs are isolated: no bit in sysfs says so, only that somebody gave up on it."""
+    return False if any(_text(f"{sys}/{path}") == "Y" for path in _UNSAFE) else None
+
+
+def _page_bytes(roots: _Roots) -> int | None:
+    if roots.live:
+        return os.sysconf("SC_PAGE_SIZE")
+    huge = _text(f"{roots.sys}/kernel/mm/transparent_hugepage/hpage_pmd_size")
+    return _PAGE_OF_HUGE.get(int(huge)) if huge.isdecimal() and len(huge) < 20 else None
+
+
+def _kernel(roots: _Roots) -> str:
+    return _text(f"{roots.proc}/sys/kernel/osrelease") or (os.uname().release if roots.live else "")
+
+
+def _name(roots: _Roots, tree: str | Path) -> str:
+    told = _text(f"{roots.proc}/sys/kernel/hostname")
+    if told:
+        return told
+    if roots.live:
+        return os.uname().nodename
+    folder = Path(tree).resolve()
+    return folder.parent.name if folder.name == "sys" else folder.name

@@ -1,0 +1,65 @@
+"""What a host's facts alone say, before any guest: the findings of ``guestmap host``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from planner.findings import Finding
+from planner.forbidden import bind
+from planner.host.doorbells import doorbell_findings
+from planner.host.profile import HostProfile, Scope
+from planner.rules.devices import judge_devices
+
+__all__ = ["judge_facts", "judge_host"]
+
+
+def judge_facts(profile: HostProfile) -> list[Finding]:
+    """Judge what binds whichever devices are meant: the MSI windows and the address width."""
+    found = doorbell_findings(profile)
+    if profile.groups and any(profile.bits_of(group) is None for group in profile.groups):
+        found.append(
+            Finding(
+                "MM313",
+                f"the address width of {profile.name}'s IOMMU is not known; 64 bits are assumed",
+                "sysfs shows it for Intel only; give --address-bits or write address-bits into the"
+                " profile (AMD and Arm servers: mostly 48)",
+            )
+        )
+    return found
+
+
+def judge_host(
+    profile: HostProfile, scope: Scope = Scope.HOST, devices: Iterable[str] = ()
+) -> tuple[Finding, ...]:
+    """Judge a host: what was noticed while reading, and what follows from the facts.
+
+    In scope ``assigned`` what was noticed about other groups than the devices' is left out.
+
+    :param devices: host devices somebody wants to assign.
+    """
+    wanted = tuple(devices)
+    ids = {group.id for group in profile.groups_in(scope, wanted)}
+    found = [
+        finding for finding in profile.findings if scope is Scope.HOST or _concerns(finding, ids)
+    ]
+    found += judge_facts(profile)
+    found += [
+        finding
+        for finding in judge_devices(bind([profile], scope, wanted))
+        if scope is Scope.HOST or finding.code != "MM407"
+    ]
+    if profile.isolated_msi is False and not wanted:
+        found.append(
+            Finding(
+                "MM309",
+                f"{profile.name} does not isolate interrupts",
+                "VFIO refuses devices there unless allow_unsafe_interrupts is set, and then a guest"
+                " can raise any interrupt of the host",
+            )
+        )
+    return tuple(sorted(found, key=Finding.sort_key))
+
+
+def _concerns(finding: Finding, ids: set[str]) -> bool:
+    named = {id_ for party in finding.parties for id_ in party.groups}
+    return not named or bool(named & ids)
