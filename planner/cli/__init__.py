@@ -68,7 +68,7 @@ class _Lazy(click.Group):
 )
 @click.version_option(__version__, "--version", prog_name="guestmap")
 def group() -> None:
-    """Plan a QEMU guest's memory map so that VFIO passthrough works.
+    r"""Plan a QEMU guest's memory map so that VFIO passthrough works.
 
     \b
     Example:

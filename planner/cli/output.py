@@ -95,7 +95,7 @@ def run(group: click.Group) -> int:
         # The reader went away (a pager, head): that is its right. Nothing more may be flushed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
-    except Exception as error:  # noqa: BLE001  # the last line of defence, shown as a bug
+    except Exception as error:  # the last line of defence
         if os.environ.get("GUESTMAP_DEBUG"):
             raise
         click.echo(
@@ -105,3 +105,37 @@ def run(group: click.Group) -> int:
         )
         return Exit.BUG
     return result if isinstance(result, int) else Exit.OK
+
+
+#: How styles look on a terminal; severity words and marks carry the meaning without them.
+_STYLES: dict[str, dict[str, Any]] = {
+    "ram": {"fg": "green"},
+    "hole": {"fg": "yellow"},
+    "clash": {"fg": "red", "bold": True},
+    "doorbell": {"fg": "cyan"},
+    "window": {"fg": "blue"},
+    "io": {"dim": True},
+    "free": {"dim": True},
+    "dim": {"dim": True},
+    "bold": {"bold": True},
+    "error": {"fg": "red", "bold": True},
+    "warning": {"fg": "yellow", "bold": True},
+    "note": {"fg": "cyan"},
+}
+
+
+def painter(*, color: bool) -> Callable[[str, str], str]:
+    """Return the function that colours text by style name, or leaves it alone."""
+    if not color:
+        return lambda text, _style: text
+    return lambda text, style: click.style(text, **_STYLES[style])
+
+
+def terminal_is_ascii() -> bool:
+    """Say whether standard output cannot carry the drawing characters."""
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        "█▒◆░…".encode(encoding)
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -1,0 +1,117 @@
+"""One address axis for everything that is drawn: who is where, cut at every bound.
+
+An address space is 2**48 wide and what matters is 1 MiB, so a picture cannot be to scale. The axis
+keeps the order and gives every stretch between two bounds one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from planner.doorbell import Doorbell
+from planner.forbidden import Forbidden
+from planner.region import GuestMap, Kind, Region, Window
+from planner.span import MIB, Span
+
+__all__ = ["FOLD_BELOW", "Row", "rows"]
+
+#: Free stretches below this are folded into the run of machine regions around them.
+FOLD_BELOW = 16 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A stretch of addresses over which nothing changes, or a run of small machine regions."""
+
+    span: Span
+    #: Guest regions there, usually one; a run of machine I/O is folded into one row.
+    guest: tuple[Region, ...]
+    windows: tuple[Window, ...]
+    forbidden: tuple[Forbidden, ...]
+    doorbell: bool
+
+    @property
+    def ram(self) -> bool:
+        """Whether guest RAM is there."""
+        return any(region.kind is Kind.RAM for region in self.guest)
+
+    @property
+    def collides(self) -> bool:
+        """Whether memory that must be mapped meets a forbidden range."""
+        return bool(self.forbidden) and any(region.kind.must_map for region in self.guest)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all is there."""
+        return not (self.guest or self.windows or self.forbidden or self.doorbell)
+
+
+def rows(
+    guest: GuestMap, forbidden: Iterable[Forbidden] = (), doorbell: Doorbell | None = None
+) -> list[Row]:
+    """Cut the address space at every bound and fold runs of machine I/O.
+
+    Stretches above the last bound anybody names are left out.
+    """
+    entries = sorted(forbidden)
+    window = doorbell.span if doorbell else None
+    spans = [region.span for region in guest.regions]
+    spans += [w.span for w in guest.windows] + [entry.span for entry in entries]
+    spans += [window] if window else []
+    bounds = sorted({bound for span in spans for bound in (span.start, span.end)})
+    cut: list[Row] = []
+    for start, end in zip([0, *bounds], bounds, strict=False):
+        if start == end:
+            continue
+        here = Span(start, end)
+        cut.append(
+            Row(
+                here,
+                tuple(r for r in guest.regions if r.span.overlaps(here)),
+                tuple(w for w in guest.windows if w.span.overlaps(here)),
+                tuple(entry for entry in entries if entry.span.overlaps(here)),
+                doorbell=bool(window and window.overlaps(here)),
+            )
+        )
+    return _folded(cut)
+
+
+def _io(row: Row) -> bool:
+    """Say whether a row is machine regions that never are mapped, and nothing else."""
+    if not row.guest or row.forbidden or row.doorbell or row.windows:
+        return False
+    return not any(region.kind.must_map for region in row.guest)
+
+
+def _folded(cut: list[Row]) -> list[Row]:
+    """Join rows of the same content, and runs of machine regions with only small gaps between."""
+    folded: list[Row] = []
+    for row in cut:
+        if folded and (_same(folded[-1], row) or (_io(folded[-1]) and _io(row))):
+            folded[-1] = _joined(folded[-1], row)
+        elif _io(row) and len(folded) > 1 and _small_gap(folded[-1]) and _io(folded[-2]):
+            folded.pop()
+            folded[-1] = _joined(folded[-1], row)
+        else:
+            folded.append(row)
+    return folded
+
+
+def _same(last: Row, row: Row) -> bool:
+    return (last.guest, last.windows, last.forbidden, last.doorbell) == (
+        row.guest,
+        row.windows,
+        row.forbidden,
+        row.doorbell,
+    )
+
+
+def _small_gap(row: Row) -> bool:
+    return row.empty and row.span.size < FOLD_BELOW
+
+
+def _joined(last: Row, row: Row) -> Row:
+    span = Span(last.span.start, row.span.end)
+    guest = tuple(dict.fromkeys((*last.guest, *row.guest)))
+    return Row(span, guest, last.windows, last.forbidden, doorbell=last.doorbell)

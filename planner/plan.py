@@ -1,0 +1,349 @@
+"""Layout and hosts → plan: the one place where the parts meet. Pure.
+
+What goes wrong is a finding in the plan; nothing here raises on bad input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from planner.doorbell import Doorbell, choose, pin_conflicts, pinned_span
+from planner.findings import Finding, Party, Severity, worst
+from planner.forbidden import PINNED_DOORBELL, Binding, Forbidden, bind
+from planner.host.doorbells import window_size
+from planner.host.profile import HostProfile
+from planner.layout.model import Layout
+from planner.machine.custom import Custom
+from planner.machine.machine import Machine
+from planner.machine.registry import for_type
+from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
+from planner.placement import Demand, Placement, Refusal, largest_total, max_boot, place
+from planner.region import GuestMap, Loc, Origin
+from planner.rules.devices import judge_devices
+from planner.rules.guest import judge_guest
+from planner.rules.ram import collisions, judge_ram, relaxable_covered
+from planner.rules.windows import judge_windows
+from planner.span import MIB, Span, SpanSet
+from planner.units import show_size
+
+__all__ = ["Plan", "make_plan"]
+
+#: Boot memory that any firmware and kernel get, where a layout does not say: QEMU's own default,
+#: default_ram_size in hw/core/machine.c (7.2).
+BOOT_MIN = 128 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A judged plan: complete when no finding is an error."""
+
+    layout: Layout
+    binding: Binding
+    #: SHA-256 of each input by name, layout first.
+    inputs: Mapping[str, str]
+    #: The map as asked, before anything moved; None when the machine refused it.
+    asked: GuestMap | None
+    #: None when the memory could not be placed.
+    placement: Placement | None
+    doorbell: Doorbell | None
+    #: Most boot memory that fits in one go, in bytes.
+    max_boot_bytes: int
+    block_bytes: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no finding is an error."""
+        return worst(self.findings) is not Severity.ERROR
+
+    @property
+    def guest(self) -> GuestMap | None:
+        """The planned map, or the one as asked where planning failed."""
+        return self.placement.guest if self.placement else self.asked
+
+
+def make_plan(layout: Layout, hosts: Iterable[HostProfile], inputs: Mapping[str, str]) -> Plan:
+    """Plan a layout against hosts.
+
+    :param inputs: SHA-256 of each input by name, for binding the plan to them.
+    """
+    binding = bind(hosts, layout.reserve, layout.wanted)
+    machine = _machine(layout)
+    request = request_of(layout)
+    findings = [finding for host in binding.hosts for finding in host.findings]
+    findings += judge_devices(binding, _device_locs(layout))
+    try:
+        block = layout.memory.block or machine.default_block(request)
+        asked = _as_asked(machine, request)
+    except NotModelledError as error:
+        findings.append(
+            Finding(
+                "MM204",
+                f"the tables do not model this machine: {error}",
+                help="use 'guestmap check' or 'guestmap map --probe', which ask the real QEMU",
+                loc=layout.where("machine"),
+            )
+        )
+        return _plan(layout, binding, inputs, findings=findings)
+    pinned = _pinned(layout, asked, binding, findings)
+    holes = binding.holes | SpanSet([pinned] if pinned else [])
+    demand = Demand(
+        total=layout.memory.size,
+        block=block,
+        boot_min=layout.memory.boot_min or min(BOOT_MIN, layout.memory.size),
+        slots=layout.memory.slots,
+        max_total=max(layout.memory.max or 0, layout.memory.size),
+    )
+    outcome = place(machine, request, demand, holes)
+    boot_limit = max_boot(machine, request, holes)
+    placement = outcome if isinstance(outcome, Placement) else None
+    guest = placement.guest if placement else asked
+    all_bound = _with_pin(binding, pinned, layout)
+    if isinstance(outcome, Refusal):
+        case = _Case(layout, machine, request, demand, all_bound, asked)
+        findings.append(_refused(case, outcome))
+    elif asked:
+        findings += _moved(outcome, asked, all_bound, boot_limit, layout)
+    doorbell = None
+    if guest:
+        if placement:
+            findings += judge_ram(guest, binding)
+        findings += judge_windows(guest, binding)
+        findings += judge_guest(guest, binding)
+        findings += relaxable_covered(guest, binding)
+        doorbell = _doorbell(layout, guest, binding, findings, placed=placement is not None)
+    return _plan(
+        layout,
+        binding,
+        inputs,
+        asked=asked,
+        placement=placement,
+        doorbell=doorbell,
+        max_boot_bytes=boot_limit,
+        block_bytes=block,
+        findings=findings,
+    )
+
+
+def _plan(
+    layout: Layout,
+    binding: Binding,
+    inputs: Mapping[str, str],
+    *,
+    findings: list[Finding],
+    asked: GuestMap | None = None,
+    placement: Placement | None = None,
+    doorbell: Doorbell | None = None,
+    max_boot_bytes: int = 0,
+    block_bytes: int = 0,
+) -> Plan:
+    # The same fact can reach us through several groups or hosts; it is said once.
+    unique = sorted(set(findings), key=Finding.sort_key)
+    return Plan(
+        layout,
+        binding,
+        inputs,
+        asked,
+        placement,
+        doorbell,
+        max_boot_bytes,
+        block_bytes,
+        tuple(unique),
+    )
+
+
+def _machine(layout: Layout) -> Machine:
+    if layout.machine.type == "custom":
+        return Custom(layout.regions, layout.windows)
+    return for_type(layout.machine.type)
+
+
+def request_of(layout: Layout) -> MachineRequest:
+    """Return the machine a layout asks for, all memory as boot memory."""
+    spec = layout.machine
+    options = {key: value for key, value in sorted(spec.options.items()) if "." not in key}
+    properties = {key: value for key, value in sorted(spec.options.items()) if "." in key}
+    return MachineRequest(
+        type=spec.type,
+        version=spec.version,
+        cpu=spec.cpu,
+        boot_bytes=layout.memory.size,
+        max_bytes=layout.memory.max or 0,
+        slots=layout.memory.slots or 0,
+        options=options,
+        globals=properties,
+        address_bits=spec.address_bits,
+        firmware=True,
+    )
+
+
+def _as_asked(machine: Machine, request: MachineRequest) -> GuestMap | None:
+    """Return the map before anything moves; None when QEMU would refuse it."""
+    first = next(iter(machine.variants(request, SpanSet())), request)
+    try:
+        return machine.build(first)
+    except MachineRefusedError:
+        return None
+
+
+def _device_locs(layout: Layout) -> dict[str, Loc | None]:
+    places: dict[str, Loc | None] = {
+        device: layout.where(f"hotplug.devices.{index}")
+        for index, device in enumerate(layout.hotplug)
+    }
+    places |= {
+        device: layout.where(f"devices.{index}.host") for index, device in enumerate(layout.devices)
+    }
+    return places
+
+
+def _pinned(
+    layout: Layout, asked: GuestMap | None, binding: Binding, findings: list[Finding]
+) -> Span | None:
+    """Return the pinned window when RAM can be asked to go around it."""
+    if layout.doorbell.pin is None:
+        return None
+    span = pinned_span(layout.doorbell.pin, layout.doorbell.size)
+    conflicts = pin_conflicts(span, asked, binding, layout.where("doorbell.pin")) if asked else []
+    findings += conflicts
+    return None if conflicts else span
+
+
+def _with_pin(binding: Binding, pinned: Span | None, layout: Layout) -> Binding:
+    if pinned is None:
+        return binding
+    origin = Origin("layout", layout.where("doorbell.pin"))
+    entry = Forbidden(pinned, PINNED_DOORBELL, "", origin=origin)
+    return replace(binding, forbidden=tuple(sorted((*binding.forbidden, entry))))
+
+
+def _doorbell(
+    layout: Layout, guest: GuestMap, binding: Binding, findings: list[Finding], *, placed: bool
+) -> Doorbell:
+    need = max(
+        (window_size(h.doorbells or 0, h.page_bytes or 0) for h in binding.hosts), default=MIB
+    )
+    doorbell, said = choose(
+        guest,
+        binding,
+        prefer=layout.doorbell.prefer,
+        pin=layout.doorbell.pin,
+        size=layout.doorbell.size,
+        need_bytes=max(need, MIB),
+        loc=layout.where("doorbell"),
+    )
+    # Where memory could not be placed, the map shown is the one as asked: its RAM may cover every
+    # window, which would be blamed on the doorbell wrongly.
+    if placed and not any(finding.code == "MM506" for finding in findings):
+        findings += said
+    return doorbell
+
+
+def _moved(
+    placement: Placement, asked: GuestMap, binding: Binding, boot_limit: int, layout: Layout
+) -> list[Finding]:
+    """Say what stood in the way of the map as asked, and where memory went instead."""
+    found: list[Finding] = []
+    ram = {region.name for region in placement.boot}
+    regions = [region for region in asked.regions if region.name in ram]
+    where = f"boot memory {show_size(placement.boot_bytes)}"
+    where += "".join(f", {show_size(p.span.size)} at {p.span.start:#x}" for p in placement.pieces)
+    seen: set[tuple[Span, str]] = set()
+    for region, entry, shared in collisions(regions, binding.forbidden):
+        if (entry.span, entry.type) in seen:
+            continue
+        seen.add((entry.span, entry.type))
+        found.append(
+            Finding(
+                "MM504",
+                f"as asked, '{region.name}' [{region.span}] would cover {entry.words}:"
+                f" {show_size(shared.size)} at [{shared}]; planned instead: {where}",
+                help=f"{show_size(boot_limit)} is the most that fits in one piece",
+                parties=(
+                    Party(region.name, region.kind.value, region.span, region.origin),
+                    entry.party,
+                ),
+                overlap=shared,
+                loc=layout.where("memory.size"),
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A demand that could not be met, for explaining why."""
+
+    layout: Layout
+    machine: Machine
+    request: MachineRequest
+    demand: Demand
+    binding: Binding
+    asked: GuestMap | None
+
+    def largest(self, binding: Binding) -> int:
+        """Return the largest size that these hosts leave room for."""
+        granule = min(self.demand.block, 128 * MIB)
+        most = largest_total(self.machine, self.request, self.demand, binding.holes, granule)
+        return most or largest_total(self.machine, self.request, self.demand, binding.holes, MIB)
+
+    def blame(self) -> list[Forbidden]:
+        """Return the entries whose absence alone would let the demand fit."""
+        guilty: list[Forbidden] = []
+        for span in sorted({entry.span for entry in self.binding.forbidden}):
+            rest = SpanSet(e.span for e in self.binding.forbidden if e.span != span)
+            if isinstance(place(self.machine, self.request, self.demand, rest), Placement):
+                guilty += [entry for entry in self.binding.forbidden if entry.span == span]
+        return guilty
+
+    def in_the_way(self) -> list[Forbidden]:
+        """Return what the memory as asked meets."""
+        if self.asked is None:
+            return []
+        names = set(self.machine.boot_ram(self.request))
+        ram = [region for region in self.asked.regions if region.name in names]
+        return list(dict.fromkeys(e for _, e, _ in collisions(ram, self.binding.forbidden)))
+
+
+def _refused(case: _Case, refusal: Refusal) -> Finding:
+    """Say why nothing fits: what is missing, what is in the way, what would work."""
+    most = case.largest(case.binding)
+    entries = case.blame() or case.in_the_way()
+    code = {"slots": "MM503", "block": "MM508", "machine": "MM204"}.get(refusal.reason, "MM501")
+    if refusal.reason == "boot" and not most:
+        code = "MM502"
+    message = f"{show_size(case.demand.total)} cannot be placed: {refusal.message}"
+    if refusal.reason == "room":
+        message += f", {show_size(refusal.missing)} are missing"
+    if entries:
+        message += "; in the way: " + "; ".join(entry.words for entry in entries[:3])
+    parties = [entry.party for entry in entries[:8]]
+    if case.asked:
+        names = case.machine.boot_ram(case.request)
+        mine = next((r for r in case.asked.regions if r.name in names), None)
+        if mine:
+            parties.insert(0, Party(mine.name, mine.kind.value, mine.span, mine.origin))
+    notes: list[str] = []
+    if len(case.binding.hosts) > 1:
+        for host in case.binding.hosts:
+            fits = case.largest(case.binding.only(host.name))
+            notes.append(f"{host.name} alone would allow {show_size(fits) if fits else 'nothing'}")
+    return Finding(
+        code,
+        message,
+        help=_what_fits(case, refusal, most),
+        parties=tuple(parties),
+        loc=case.layout.where("memory.slots" if code == "MM503" else "memory.size"),
+        notes=tuple(notes),
+    )
+
+
+def _what_fits(case: _Case, refusal: Refusal, most: int) -> str:
+    if refusal.reason == "block":
+        block = case.demand.block
+        near = case.demand.total // block * block
+        return f"make memory.size a multiple of {show_size(block)}, such as {show_size(near)}"
+    if not most:
+        return "no size fits on these hosts; assign other devices or use another machine"
+    return f"{show_size(most)} fit"
