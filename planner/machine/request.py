@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["MachineRefusedError", "MachineRequest", "MemoryDevice", "NotModelledError"]
+__all__ = [
+    "Backend",
+    "MachineRefusedError",
+    "MachineRequest",
+    "MemoryDevice",
+    "NotModelledError",
+]
+
+#: ``QEMU_VMALLOC_ALIGN`` of x86-64 and aarch64 hosts (include/qemu/osdep.h, QEMU 7.2): the
+#: alignment of memory-backend-ram, which its size must be a multiple of, too.
+RAM_BACKEND_ALIGN = 2 << 20
 
 
 class MachineRefusedError(Exception):
-    """QEMU would refuse to start this machine; the message is QEMU's, or close to it."""
+    """QEMU would refuse to start this machine; the message is what QEMU would say, or close to it."""
 
     def __init__(self, message: str, help_text: str = "") -> None:
         super().__init__(message)
@@ -26,14 +36,34 @@ class NotModelledError(Exception):
 class MemoryDevice:
     """A DIMM or virtio-mem device in device memory."""
 
+    #: QEMU's device id; empty when the user gave none.
     id: str
     size: int
-    #: None: QEMU places it.
+    #: None: QEMU places it (an address of 0 means the same to QEMU).
     addr: int | None = None
     #: QEMU's driver name.
     driver: str = "pc-dimm"
-    #: Alignment of the backend in bytes; 2 MiB for RAM backends of x86 and Arm.
-    align: int = 2 << 20
+    #: Alignment of the backend in bytes: 2 MiB for memory-backend-ram, the page size for files.
+    align: int = RAM_BACKEND_ALIGN
+    #: Id of the memory backend; empty means that the device's own id serves.
+    memdev: str = ""
+    #: Slot as asked; None lets QEMU choose the lowest free one.
+    slot: int | None = None
+    #: virtio-mem's block-size; None takes QEMU's default, 2 MiB or the backend's page size.
+    block_size: int | None = None
+
+    @property
+    def region(self) -> str:
+        """Name of its region in a guest map: the device's id, or the backend's without one."""
+        return self.id or self.memdev
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A memory backend that boot RAM is made of."""
+
+    id: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +72,7 @@ class MachineRequest:
 
     #: Family: ``virt``, ``q35`` or ``pc``.
     type: str
-    #: Version of the machine type, ``7.2``; empty means the newest in the tables.
+    #: Version of the machine type, ``7.2``; empty means the newest that :attr:`qemu` has.
     version: str
     #: ``-cpu`` text, empty for the default.
     cpu: str
@@ -60,3 +90,23 @@ class MachineRequest:
     devices: tuple[MemoryDevice, ...] = ()
     #: Whether a firmware image is given (virt: decides whether ACPI and so the GED exist).
     firmware: bool = False
+    #: Size of the ``-bios`` image, where it is known and matters (x86).
+    firmware_bytes: int | None = None
+    #: Sizes of pflash units 0 and 1, None for a unit without a known image (x86).
+    flash_bytes: tuple[int | None, ...] = ()
+    #: Version of the QEMU program, ``7.2.22``; empty means the one the machine version came with.
+    qemu: str = ""
+    #: ``tcg`` or ``kvm``.
+    accel: str = "tcg"
+    #: ``-smp``: CPUs present, and the most there may be (0: the same).
+    cpus: int = 1
+    max_cpus: int = 0
+    #: IOMMU device with registers in the map: ``intel-iommu`` or ``amd-iommu``.
+    iommu: str = ""
+    #: Backends boot RAM is made of, in guest order; empty means QEMU's own.
+    boot_backends: tuple[Backend, ...] = ()
+
+    @property
+    def ceiling(self) -> int:
+        """``maxmem`` as QEMU takes it: at least the boot memory."""
+        return max(self.max_bytes, self.boot_bytes)

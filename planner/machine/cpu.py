@@ -1,0 +1,199 @@
+"""What a ``-cpu`` model says about addresses: width, vendor, 64-bit mode.
+
+Read from the programs themselves (QEMU 7.2.22, 10.0.2 and 11.1.2, TCG): for Arm the width that
+``virt_set_memmap()`` names when it is asked for too much (target/arm/ptw.c ``arm_pamax()``), for
+x86 the properties that ``query-cpu-model-expansion`` reports (target/i386/cpu.c
+``builtin_x86_defs[]``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from planner.machine.options import qemu_bool
+from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
+from planner.machine.versions import Version
+
+__all__ = ["AMD", "ArmCpu", "X86Cpu", "arm_cpu", "split_cpu", "x86_cpu"]
+
+#: ``CPUID_VENDOR_AMD``, target/i386/cpu.h; ``IS_AMD_CPU()`` compares with it alone.
+AMD = "AuthenticAMD"
+_INTEL, _HYGON, _CENTAUR = "GenuineIntel", "HygonGenuine", "CentaurHauls"
+#: ``TCG_PHYS_ADDR_BITS`` and ``TARGET_PHYS_ADDR_SPACE_BITS``, target/i386/cpu.h and cpu-param.h.
+_DEFAULT_PHYS_BITS, _MAX_PHYS_BITS = 40, 52
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCpu:
+    """An Arm model that the virt board takes."""
+
+    #: Physical address bits.
+    pa_bits: int
+    aarch64: bool = True
+    #: First QEMU known to take it on the virt board.
+    since: Version = (7, 2)
+
+
+_ARM: Mapping[str, ArmCpu] = {
+    "a64fx": ArmCpu(40),
+    "cortex-a7": ArmCpu(40, aarch64=False),
+    "cortex-a15": ArmCpu(40, aarch64=False),
+    "cortex-a35": ArmCpu(40),
+    "cortex-a53": ArmCpu(40),
+    "cortex-a55": ArmCpu(40, since=(10, 0)),
+    "cortex-a57": ArmCpu(44),
+    "cortex-a72": ArmCpu(44),
+    "cortex-a76": ArmCpu(40),
+    "cortex-a710": ArmCpu(40, since=(10, 0)),
+    "max": ArmCpu(52),
+    "neoverse-n1": ArmCpu(48),
+    "neoverse-n2": ArmCpu(48, since=(10, 0)),
+    "neoverse-v1": ArmCpu(48, since=(10, 0)),
+}
+
+
+def split_cpu(text: str) -> tuple[str, dict[str, str]]:
+    """Split ``-cpu`` text into model and features; ``+x`` and ``-x`` read as ``on`` and ``off``."""
+    name, *parts = text.split(",")
+    features: dict[str, str] = {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if part[:1] in {"+", "-"}:
+            features[part[1:]] = "on" if part[0] == "+" else "off"
+        else:
+            features[key.replace("_", "-")] = value if equals else "on"
+    return name, features
+
+
+def arm_cpu(text: str, qemu: Version) -> ArmCpu:
+    """Return the facts of an Arm ``-cpu`` text; empty text is virt's default.
+
+    :raise NotModelledError: the model is not in the table, or not for that QEMU.
+    """
+    name, features = split_cpu(text or "cortex-a15")
+    if features.get("aarch64", "on") not in {"on", "true", "yes"}:
+        raise NotModelledError("a CPU with aarch64=off is not in the machine tables")
+    found = _ARM.get(name)
+    if found is None or qemu < found.since:
+        shown = f"{qemu[0]}.{qemu[1]}"
+        raise NotModelledError(f"CPU '{name}' on QEMU {shown} is not in the machine tables")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class X86Cpu:
+    """An x86 CPU as the board sees it."""
+
+    vendor: str
+    #: 64-bit mode, CPUID_EXT2_LM.
+    long_mode: bool
+    phys_bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    vendor: str
+    long_mode: bool = True
+    pae: bool = True
+    pse36: bool = True
+
+
+def _models() -> dict[str, _Model]:
+    intel64 = (
+        "Broadwell Broadwell-IBRS Broadwell-noTSX Broadwell-noTSX-IBRS Cascadelake-Server"
+        " Cascadelake-Server-noTSX ClearwaterForest Conroe Cooperlake Denverton DiamondRapids"
+        " GraniteRapids Haswell Haswell-IBRS Haswell-noTSX Haswell-noTSX-IBRS Icelake-Server"
+        " Icelake-Server-noTSX IvyBridge IvyBridge-IBRS KnightsMill Nehalem Nehalem-IBRS Penryn"
+        " SandyBridge SandyBridge-IBRS SapphireRapids SierraForest Skylake-Client"
+        " Skylake-Client-IBRS Skylake-Client-noTSX-IBRS Skylake-Server Skylake-Server-IBRS"
+        " Skylake-Server-noTSX-IBRS Snowridge Westmere Westmere-IBRS core2duo kvm64"
+    )
+    amd64 = (
+        "EPYC EPYC-Genoa EPYC-IBPB EPYC-Milan EPYC-Rome EPYC-Turin Opteron_G1 Opteron_G2"
+        " Opteron_G3 Opteron_G4 Opteron_G5 max phenom qemu64"
+    )
+    table = dict.fromkeys(intel64.split(), _Model(_INTEL))
+    table |= dict.fromkeys(amd64.split(), _Model(AMD))
+    table["Dhyana"] = _Model(_HYGON)
+    table["YongFeng"] = _Model(_CENTAUR)
+    table["athlon"] = _Model(AMD, long_mode=False)
+    table |= dict.fromkeys(("kvm32", "pentium2", "pentium3"), _Model(_INTEL, long_mode=False))
+    no_pse36 = _Model(_INTEL, long_mode=False, pse36=False)
+    table |= dict.fromkeys(("coreduo", "n270", "qemu32"), no_pse36)
+    bare = _Model(_INTEL, long_mode=False, pae=False, pse36=False)
+    table |= dict.fromkeys(("486", "pentium"), bare)
+    return table
+
+
+_X86 = _models()
+
+
+def x86_cpu(request: MachineRequest, qemu: Version) -> X86Cpu:
+    """Return the facts of an x86 ``-cpu`` text; empty text is the PC's default, qemu64.
+
+    :raise MachineRefusedError: QEMU would refuse the width.
+    :raise NotModelledError: the model is not in the table, or only the host knows.
+    """
+    name, features = split_cpu(request.cpu or "qemu64")
+    model = _x86_model(name, request, features)
+    vendor = features.get("vendor", model.vendor)
+    if request.accel == "kvm" and "vendor" not in features:
+        raise NotModelledError(
+            "under KVM the guest CPU has the host's vendor, which decides the map around 1 TiB;"
+            " add vendor=AuthenticAMD or vendor=GenuineIntel to -cpu"
+        )
+    flags = {
+        flag: qemu_bool(flag, features[flag]) if flag in features else getattr(model, attribute)
+        for flag, attribute in (("lm", "long_mode"), ("pae", "pae"), ("pse36", "pse36"))
+    }
+    asked = _phys_bits(request, features)
+    if flags["lm"]:
+        if asked and not 32 <= asked <= _MAX_PHYS_BITS:
+            raise MachineRefusedError(
+                f"phys-bits should be between 32 and {_MAX_PHYS_BITS}  (but is {asked})",
+                f"use phys-bits={min(max(asked, 32), _MAX_PHYS_BITS)}",
+            )
+        return X86Cpu(vendor, long_mode=True, phys_bits=asked or _DEFAULT_PHYS_BITS)
+    if asked:
+        raise MachineRefusedError(
+            "phys-bits is not user-configurable in 32 bit",
+            "leave phys-bits out or choose a 64-bit CPU",
+        )
+    # PAE counts since QEMU 8.2 or later (10.0 has it); 7.2 asks for PSE36 alone.
+    wide = flags["pse36"] or (qemu >= (8, 2) and flags["pae"])
+    return X86Cpu(vendor, long_mode=False, phys_bits=36 if wide else 32)
+
+
+def _x86_model(name: str, request: MachineRequest, features: Mapping[str, str]) -> _Model:
+    if name == "host":
+        if request.accel != "kvm":
+            raise MachineRefusedError(
+                "CPU model 'host' requires KVM or HVF", "add -accel kvm or choose another CPU"
+            )
+        return _Model(features.get("vendor", ""))
+    base = re.sub(r"-v\d+\Z", "", name)
+    if base not in _X86:
+        raise NotModelledError(f"CPU '{name}' is not in the machine tables")
+    return _X86[base]
+
+
+def _phys_bits(request: MachineRequest, features: Mapping[str, str]) -> int:
+    """Return the width asked for, 0 when it is left to QEMU."""
+    text = features.get("phys-bits", "0")
+    if not text.isdecimal():
+        raise MachineRefusedError(f"Parameter 'phys-bits' expects uint32_t, got '{text}'")
+    asked = int(text)
+    if request.accel != "kvm":
+        return asked
+    # host-cpu.c host_cpu_adjust_phys_bits(): only KVM looks at the host.
+    from_host = request.cpu.split(",")[0] == "host" and not asked
+    if from_host or qemu_bool("host-phys-bits", features.get("host-phys-bits", "off")):
+        if request.address_bits is None:
+            raise NotModelledError(
+                "the CPU takes the host's physical address bits, which are not known here"
+            )
+        limit = int(features.get("host-phys-bits-limit", "0") or "0")
+        return min(request.address_bits, limit or request.address_bits)
+    return asked

@@ -1,0 +1,95 @@
+"""Values of machine options and properties as QEMU reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+from planner.machine.request import MachineRefusedError, NotModelledError
+
+__all__ = ["MachineOptions", "qemu_bool", "qemu_size"]
+
+_SIZE = re.compile(
+    r"(?:0[xX](?P<hex>[0-9a-fA-F]+)|(?P<dec>\d+)(?:\.(?P<frac>\d+))?)(?P<unit>[A-Za-z]?)\Z"
+)
+_UNITS = {"": 0, "B": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
+#: util/qapi visitor ``parse_type_bool()`` / util/qemu-option.c ``qapi_bool_parse()``, QEMU 7.2.
+_TRUE, _FALSE = {"on", "yes", "true", "y"}, {"off", "no", "false", "n"}
+
+
+def qemu_size(name: str, text: str, default_unit: str = "B") -> int:
+    """Read a size as ``qemu_strtosz()`` of util/cutils.c does (QEMU 7.2): bytes.
+
+    :param default_unit: the unit of a bare decimal number.
+    :raise MachineRefusedError: QEMU would refuse the text.
+    """
+    match = _SIZE.match(text.strip())
+    unit = match["unit"].upper() if match else "?"
+    if not match or unit not in _UNITS or (match["hex"] and match["frac"]):
+        raise MachineRefusedError(
+            f"Parameter '{name}' expects a non-negative number below 2^64, got '{text}'",
+            "optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta- and exabytes",
+        )
+    shift = _UNITS[unit or default_unit]
+    if match["hex"]:
+        value = int(match["hex"], 16) << shift
+    else:
+        value = int(match["dec"]) << shift
+        if match["frac"]:
+            # QEMU rounds a fraction to the nearest byte; it is below one unit.
+            digits = match["frac"]
+            value += ((int(digits) << shift) * 2 + 10 ** len(digits)) // (2 * 10 ** len(digits))
+    if value >= 1 << 64:
+        raise MachineRefusedError(
+            f"Parameter '{name}' expects a non-negative number below 2^64, got '{text}'"
+        )
+    return value
+
+
+def qemu_bool(name: str, text: str) -> bool:
+    """Read an on/off value.
+
+    :raise MachineRefusedError: QEMU would refuse the text.
+    """
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise MachineRefusedError(f"Parameter '{name}' expects 'on' or 'off'")
+
+
+class MachineOptions:
+    """The ``-M`` options of one request, read once each and checked for strangers.
+
+    :param known: options the family's tables read.
+    :param neutral: options known not to move the map.
+    :raise NotModelledError: an option is neither.
+    """
+
+    def __init__(
+        self, given: Mapping[str, str], known: Collection[str], neutral: Collection[str]
+    ) -> None:
+        for name in given:
+            base = name.partition(".")[0]
+            if base not in known and base not in neutral:
+                raise NotModelledError(f"machine option '{name}' is not in the machine tables")
+        self._given = given
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return an option as it was written."""
+        return self._given.get(name, default)
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Return an on/off option."""
+        return qemu_bool(name, self._given[name]) if name in self._given else default
+
+    def auto(self, name: str, *, default: bool) -> bool:
+        """Return an on/off/auto option; auto means the default."""
+        return default if self._given.get(name) == "auto" else self.flag(name, default=default)
+
+    def size(self, name: str, default: int) -> int:
+        """Return a size in bytes."""
+        return qemu_size(name, self._given[name]) if name in self._given else default
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._given

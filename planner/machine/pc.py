@@ -1,0 +1,415 @@
+"""The PC boards ``q35`` and ``pc`` (i440FX).
+
+Where RAM goes: hw/i386/pc_q35.c ``pc_q35_init()``, hw/i386/pc_piix.c ``pc_init1()``; what comes
+above it: hw/i386/pc.c ``pc_memory_init()``, ``pc_max_used_gpa()``, ``pc_pci_hole64_start()``. Read in
+QEMU 7.2 and 10.0; 11.1 as its program shows. The map is that of a guest not yet started: firmware
+later places MCFG and BARs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from planner.machine.cpu import AMD, X86Cpu, split_cpu, x86_cpu
+from planner.machine.device_memory import (
+    DIMM_DRIVERS,
+    MAX_SLOTS,
+    place_devices,
+    plugged_regions,
+)
+from planner.machine.flatview import Piece, flatten
+from planner.machine.options import MachineOptions, qemu_size
+from planner.machine.ram import boot_pieces, boot_sizes
+from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
+from planner.machine.versions import Version, machine_version, qemu_version
+from planner.region import GuestMap, Kind, Origin, Window, WindowKind
+from planner.span import ADDRESS_LIMIT, GIB, KIB, MIB, TIB, Span, SpanSet, align_up
+
+__all__ = ["Pc"]
+
+FOUR_GIB = 4 * GIB
+#: ``AMD_HT_START`` and ``AMD_ABOVE_1TB_START``, hw/i386/pc.c.
+_HT = Span(0xFD_0000_0000, 1 * TIB)
+#: ``IO_APIC_DEFAULT_ADDRESS``, include/hw/i386/apic.h: where the 32-bit PCI hole ends.
+_IOAPIC = 0xFEC0_0000
+#: 2.4 and older leave room below the PCI hole out (broken_reserved_end) or know no slots.
+_OLDEST: Version = (2, 5)
+#: ``bios-256k.bin``, the firmware of every modelled machine version.
+_DEFAULT_BIOS = 256 * KIB
+#: ``pcms->max_fw_size``, hw/i386/pc_sysfw.c: how much pflash may hold.
+_MAX_FLASH = 8 * MIB
+_PAGE = 4 * KIB
+_MAX_PHYS_BITS = 52
+
+_KNOWN = (
+    "max-ram-below-4g",
+    "hpet",
+    "acpi",
+    "cxl",
+    "sgx-epc",
+    "nvdimm",
+)
+_NEUTRAL = (
+    "accel",
+    "append",
+    "aux-ram-share",
+    "boot",
+    "bus-lock-ratelimit",
+    "default-bus-bypass-iommu",
+    "dump-guest-core",
+    "fd-bootchk",
+    "graphics",
+    "hmat",
+    "i8042",
+    "initrd",
+    "kernel",
+    "kernel-irqchip",
+    "mem-merge",
+    "memory-backend",
+    "nvdimm-persistence",
+    "pflash0",
+    "pflash1",
+    "pic",
+    "pit",
+    "sata",
+    "smbios-entry-point-type",
+    "smbus",
+    "smm",
+    "smp",
+    "smp-cache",
+    "suppress-vmdesc",
+    "usb",
+    "vmport",
+    "wdat",
+    "x-oem-id",
+    "x-oem-table-id",
+)
+_MAX_CPUS = 255
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where boot RAM and what follows it goes."""
+
+    #: Bytes of boot RAM from address 0.
+    low: int
+    #: Bytes of boot RAM from above_start.
+    above: int
+    above_start: int
+    device_memory: Span | None
+    hole64: Span
+    cpu: X86Cpu
+
+
+def _cite(where: str) -> Origin:
+    return Origin(f"QEMU 7.2 hw/i386/{where}")
+
+
+class Pc:
+    """What QEMU makes of ``-M q35`` or ``-M pc``.
+
+    :param family: ``q35`` or ``pc``.
+    """
+
+    def __init__(self, family: str) -> None:
+        self.family = family
+        #: Q35_PCI_HOST_HOLE64_SIZE_DEFAULT, include/hw/pci-host/q35.h;
+        #: I440FX_PCI_HOST_HOLE64_SIZE_DEFAULT, include/hw/pci-host/i440fx.h.
+        self._hole64_default = 32 * GIB if family == "q35" else 2 * GIB
+        self._host_bridge = "q35-pcihost" if family == "q35" else "i440FX-pcihost"
+
+    def build(self, request: MachineRequest) -> GuestMap:
+        """Return the map; see :class:`planner.machine.machine.Machine`."""
+        options = self._options(request)
+        layout = self._layout(request, options)
+        ram, ceiling = boot_sizes(request)
+        if any(device.driver in DIMM_DRIVERS for device in request.devices):
+            _check_dimms(request, options)
+        devices = place_devices(request.devices, layout.device_memory, ceiling - ram, request.slots)
+        spans = [Span(0, layout.low)] if layout.low else []
+        if layout.above:
+            spans.append(Span.sized(layout.above_start, layout.above))
+        pieces = [*_firmware(request, options, machine_version(request, _OLDEST))]
+        pieces += boot_pieces(request, "pc.ram", spans)
+        pieces += (
+            Piece(region.span, region.name, region.kind, region.origin)
+            for region in plugged_regions(devices)
+        )
+        pieces += self._devices(request, options)
+        return GuestMap(
+            source="model",
+            machine=self.family,
+            qemu=request.qemu,
+            regions=flatten(pieces),
+            windows=tuple(_windows(layout)),
+            address_bits=layout.cpu.phys_bits,
+        )
+
+    def boot_ram(self, request: MachineRequest) -> tuple[str, ...]:
+        """Return the names of the boot RAM regions in guest order."""
+        regions = self.build(request).of_kind(Kind.RAM)
+        return tuple(region.name for region in regions if region.origin.text.startswith("boot "))
+
+    def variants(self, request: MachineRequest, forbidden: SpanSet) -> Iterable[MachineRequest]:
+        """Yield the request, then each lever that could move boot RAM off *forbidden*.
+
+        ``max-ram-below-4g`` at the start of every hole in the low part, highest first; then, for an
+        AMD CPU with a hole between 4 GiB and 1 TiB, the same with a PCI hole so large that QEMU puts
+        everything above 4 GiB at 1 TiB.
+        """
+        yield request
+        splits = [request]
+        if "max-ram-below-4g" not in request.options:
+            starts = [hole.start for hole in forbidden if MIB <= hole.start < FOUR_GIB]
+            for start in sorted(starts, reverse=True):
+                size = start // _PAGE * _PAGE
+                options = {**request.options, "max-ram-below-4g": str(size)}
+                splits.append(replace(request, options=options))
+        yield from splits[1:]
+        if not forbidden.overlaps(Span(FOUR_GIB, _HT.end)):
+            return
+        for split in splits:
+            moved = self._moved_to_1t(split)
+            if moved:
+                yield moved
+
+    def _moved_to_1t(self, request: MachineRequest) -> MachineRequest | None:
+        """Return the request with a PCI hole that forces the move, or None when nothing can."""
+        if f"{self._host_bridge}.pci-hole64-size" in request.globals:
+            return None
+        try:
+            cpu = x86_cpu(request, qemu_version(request))
+            version = machine_version(request, _OLDEST)
+        except (MachineRefusedError, NotModelledError):
+            return None
+        if cpu.vendor != AMD or not cpu.long_mode or version < (7, 1):
+            return None
+        key = f"{self._host_bridge}.pci-hole64-size"
+        moved = replace(request, globals={**request.globals, key: "1T"})
+        _, features = split_cpu(request.cpu)
+        if "phys-bits" in features or "host-phys-bits" in features:
+            return moved
+        # 1 TiB, the memory, device memory with its slots, and the hole must stay addressable.
+        top = align_up(_HT.end + request.ceiling + (request.slots + 1) * GIB, GIB) + TIB
+        bits = max((top - 1).bit_length(), cpu.phys_bits)
+        if bits > min(request.address_bits or _MAX_PHYS_BITS, _MAX_PHYS_BITS):
+            return None
+        if bits > cpu.phys_bits:
+            moved = replace(moved, cpu=f"{request.cpu or 'qemu64'},phys-bits={bits}")
+        return moved
+
+    def default_block(self, request: MachineRequest) -> int:
+        """Return the memory block of an x86-64 Linux guest.
+
+        arch/x86/mm/init_64.c ``probe_memory_block_size()``, 6.1: 128 MiB while boot memory ends below
+        64 GiB, above that the largest of 128 MiB to 2 GiB that its end is aligned to.
+        """
+        layout = self._layout(request, self._options(request))
+        end = layout.above_start + layout.above if layout.above else layout.low
+        if end < 64 * GIB:
+            return 128 * MIB
+        return next(size * MIB for size in (2048, 1024, 512, 256, 128) if not end % (size * MIB))
+
+    def _options(self, request: MachineRequest) -> MachineOptions:
+        options = MachineOptions(request.options, _KNOWN, _NEUTRAL)
+        if options.flag("cxl", default=False) or "sgx-epc" in options:
+            raise NotModelledError("CXL and SGX memory are not in the machine tables")
+        if request.iommu and self.family != "q35":
+            raise MachineRefusedError(
+                "Parameter 'driver' expects a dynamic sysbus device type for the machine",
+                f"{request.iommu} needs -M q35",
+            )
+        most = request.max_cpus or request.cpus
+        if most > _MAX_CPUS:
+            raise NotModelledError(f"{most} CPUs are not in the machine tables")
+        return options
+
+    def _low_bytes(self, ram: int, options: MachineOptions) -> int:
+        """Return how much of boot RAM starts at address 0."""
+        limit = options.size("max-ram-below-4g", 0)
+        if limit > FOUR_GIB:
+            raise MachineRefusedError(
+                f"Machine option 'max-ram-below-4g={limit}' expects size less than or equal to 4G",
+                "use at most 4G",
+            )
+        if self.family == "q35":
+            low = 0x8000_0000 if ram >= 0xB000_0000 else 0xB000_0000
+            return min(ram, low, limit or low)
+        limit = limit or 0xE000_0000
+        low = min(limit, 0xC000_0000) if ram >= limit else limit
+        return min(ram, low)
+
+    def _layout(self, request: MachineRequest, options: MachineOptions) -> _Layout:
+        ram, ceiling = boot_sizes(request)
+        qemu = qemu_version(request)
+        version = machine_version(request, _OLDEST)
+        cpu = x86_cpu(request, qemu)
+        low = self._low_bytes(ram, options)
+        if low > _IOAPIC:
+            raise NotModelledError(
+                f"boot RAM up to {low:#x} covers the interrupt controllers at {_IOAPIC:#x}"
+            )
+        hole_size = self._hole64_size(request)
+        layout = _above_4g(FOUR_GIB, ram - low, ceiling - ram, request.slots, hole_size)
+        layout = replace(layout, low=low, cpu=cpu)
+        if (
+            cpu.vendor == AMD
+            and version >= (7, 1)
+            and (_max_used(layout, qemu, version) >= _HT.start)
+        ):
+            layout = _above_4g(_HT.end, ram - low, ceiling - ram, request.slots, hole_size)
+            layout = replace(layout, low=low, cpu=cpu)
+        used = _max_used(layout, qemu, version)
+        limit = (1 << cpu.phys_bits) - 1
+        if limit < used:
+            raise MachineRefusedError(
+                f"Address space limit {limit:#x} < {used:#x} phys-bits too low ({cpu.phys_bits})",
+                f"give -cpu phys-bits={used.bit_length()}, or lower memory, maxmem, slots or"
+                " pci-hole64-size",
+            )
+        if request.slots > MAX_SLOTS and layout.device_memory:
+            raise MachineRefusedError(
+                f"unsupported amount of memory slots: {request.slots}",
+                f"ask for at most {MAX_SLOTS} slots",
+            )
+        if ceiling % _PAGE and layout.device_memory:
+            raise MachineRefusedError(
+                f"maximum memory size must by aligned to multiple of {_PAGE} bytes",
+                f"round maxmem to {align_up(ceiling, _PAGE):#x}",
+            )
+        return layout
+
+    def _hole64_size(self, request: MachineRequest) -> int:
+        key = f"{self._host_bridge}.pci-hole64-size"
+        text = request.globals.get(key)
+        return self._hole64_default if text is None else qemu_size(key, text)
+
+    def _devices(self, request: MachineRequest, options: MachineOptions) -> Iterable[Piece]:
+        ioapic = Span.sized(_IOAPIC, 0x1000)
+        yield Piece(ioapic, "ioapic", Kind.IO, _cite("pc.c IO_APIC_DEFAULT_ADDRESS"))
+        if options.flag("hpet", default=True):
+            hpet = Span.sized(0xFED0_0000, 0x400)
+            yield Piece(hpet, "hpet", Kind.IO, _cite("pc.c HPET_BASE"))
+        lapic = Span.sized(0xFEE0_0000, MIB)
+        where = _cite("x86.c APIC_DEFAULT_ADDRESS")
+        yield Piece(lapic, "apic-msi", Kind.IO, where, priority=4096, doorbell=True)
+        if request.iommu:
+            base, size, name, row = _IOMMUS[request.iommu]
+            yield Piece(Span.sized(base, size), name, Kind.IO, _cite(row))
+
+
+#: Registers of IOMMU devices: hw/i386/intel_iommu.c ``Q35_HOST_BRIDGE_IOMMU_ADDR`` and
+#: hw/i386/amd_iommu.c ``AMDVI_BASE_ADDR``; the same in 7.2, 10.0 and 11.1.
+_IOMMUS: Mapping[str, tuple[int, int, str, str]] = {
+    "intel-iommu": (0xFED9_0000, 0x230, "intel_iommu", "intel_iommu.c vtd_realize()"),
+    "amd-iommu": (0xFED8_0000, 0x4000, "amdvi-mmio", "amd_iommu.c amdvi_sysbus_realize()"),
+}
+
+
+def _above_4g(start: int, above: int, room: int, slots: int, hole_size: int) -> _Layout:
+    """Lay out what follows the low part: RAM, device memory, the 64-bit PCI hole."""
+    end = start + above
+    device_memory = None
+    if room:
+        base = align_up(end, GIB)
+        size = room + slots * GIB
+        if base + size > ADDRESS_LIMIT:
+            raise MachineRefusedError(f"unsupported amount of maximum memory: {room}")
+        device_memory = Span.sized(base, size)
+        end = device_memory.end
+    hole_start = align_up(end, GIB)
+    if not 0 < hole_size <= ADDRESS_LIMIT - hole_start:
+        raise NotModelledError(f"a 64-bit PCI hole of {hole_size:#x} bytes")
+    hole = Span.sized(hole_start, hole_size)
+    return _Layout(0, above, start, device_memory, hole, X86Cpu("", True, 0))
+
+
+def _max_used(layout: _Layout, qemu: Version, version: Version) -> int:
+    """Return the highest address in use: ``pc_max_used_gpa()``, whose 32-bit half changed in 8.2."""
+    cpu = layout.cpu
+    hole_last = layout.hole64.last
+    if qemu < (8, 2):
+        return (1 << cpu.phys_bits) - 1 if cpu.phys_bits <= 32 else hole_last
+    if cpu.long_mode:
+        return hole_last
+    if version <= (8, 1):
+        return (1 << cpu.phys_bits) - 1
+    if layout.device_memory:
+        return layout.device_memory.last
+    return layout.above_start + layout.above - 1
+
+
+def _firmware(
+    request: MachineRequest, options: MachineOptions, version: Version
+) -> Iterable[Piece]:
+    """Yield ROMs: hw/i386/pc_sysfw.c, hw/i386/x86.c ``x86_bios_rom_init()``, QEMU 7.2.
+
+    They sit in PCI memory, below RAM in priority; PAM aliases lift the last MiB's part above it.
+    """
+    del options
+    rom = _cite("pc.c PC_ROM_MIN_VGA")
+    yield Piece(Span(0xC_0000, 0xE_0000), "pc.rom", Kind.ROM, rom, priority=2)
+    if request.flash_bytes:
+        yield from _flash(request.flash_bytes, version)
+        return
+    size = _DEFAULT_BIOS
+    if request.firmware:
+        if request.firmware_bytes is None:
+            raise NotModelledError("the size of the -bios image decides the map and is not known")
+        size = request.firmware_bytes
+        if not 0 < size <= _MAX_FLASH * 2 or size % (64 * KIB):
+            raise MachineRefusedError(
+                "could not load PC BIOS: its size is not a multiple of 64 KiB",
+                "give -bios an image for this machine",
+            )
+    origin = _cite("x86.c x86_bios_rom_init()")
+    yield Piece(Span(FOUR_GIB - size, FOUR_GIB), "pc.bios", Kind.ROM, origin, priority=-1)
+    isa = min(size, 128 * KIB)
+    yield Piece(Span(MIB - isa, MIB), "pc.bios", Kind.ROM, origin, priority=1)
+
+
+def _flash(sizes: tuple[int | None, ...], version: Version) -> Iterable[Piece]:
+    origin = _cite("pc_sysfw.c pc_system_flash_map()")
+    top = FOUR_GIB
+    for unit, size in enumerate(sizes):
+        if size is None:
+            raise NotModelledError("the size of a pflash image decides the map and is not known")
+        if size <= 0 or size % _PAGE or FOUR_GIB - top + size > _MAX_FLASH:
+            raise MachineRefusedError(
+                f"system firmware block device pflash{unit} has an invalid size of {size} bytes",
+                "its size must be a non-zero multiple of 0x1000, all together at most 8 MiB",
+            )
+        top -= size
+        name = f"system.flash{unit}"
+        yield Piece(Span.sized(top, size), name, Kind.ROMD, origin, priority=-1)
+    first = sizes[0] or 0
+    isa = min(first, 128 * KIB)
+    # A copy up to machine version 9.0, an alias of the flash itself since (isa_bios_alias).
+    name = "isa-bios" if version <= (9, 0) else "system.flash0"
+    yield Piece(Span(MIB - isa, MIB), name, Kind.ROM, origin, priority=1)
+
+
+def _check_dimms(request: MachineRequest, options: MachineOptions) -> None:
+    if not options.auto("acpi", default=True):
+        raise MachineRefusedError(
+            "memory hotplug is not enabled: missing acpi device or acpi disabled",
+            "leave acpi=off out",
+        )
+    nvdimm = options.flag("nvdimm", default=False)
+    if not nvdimm and any(device.driver == "nvdimm" for device in request.devices):
+        raise MachineRefusedError(
+            "nvdimm is not enabled: missing 'nvdimm' in '-M'", "add nvdimm=on to -M"
+        )
+
+
+def _windows(layout: _Layout) -> Iterable[Window]:
+    hole32 = Span(layout.low, _IOAPIC) if layout.low < _IOAPIC else None
+    if hole32:
+        where = _cite("pc.c, PCI_HOST_PROP_PCI_HOLE_START of the host bridge")
+        yield Window(hole32, "pci-mmio32", WindowKind.PCI_MMIO32, where)
+    if layout.device_memory:
+        where = _cite("pc.c pc_get_device_memory_range()")
+        yield Window(layout.device_memory, "device-memory", WindowKind.DEVICE_MEMORY, where)
+    where = _cite("pc.c pc_pci_hole64_start()")
+    yield Window(layout.hole64, "pci-mmio64", WindowKind.PCI_MMIO64, where)
