@@ -13,15 +13,16 @@ wrong with a file is collected (MM106 to MM113), nothing raises.
 ...     Field("name", Text(), "name of the host", required=True),
 ...     Field("address-bits", Count(1, 64), "width of the IOMMU's addresses"),
 ...     Field("regions", Items(region), "reserved regions")))
->>> root, findings = read(b"{schema: 1, name: a, regions: [{base: 0x1000, type: msi}]}", "f.yaml")
+>>> data = b"{schema: 1, name: a, regions: [{base: 0x1000, type: msi}]}"
+>>> root, findings = read(data, "f.yaml")
 >>> found = Collector("f.yaml")
 >>> loaded = load(table, root, found)
 >>> loaded.values["regions"][0]["base"], str(loaded.locs["regions.0.base"]), found.findings()
 (4096, 'f.yaml:1:39', [])
 
 Values come back as plain dicts, lists, ints and strings; a wrong or absent one is left out of its
-dict, so test ``found.failed`` before relying on required keys. ``locs`` maps dotted paths to places;
-``""`` is the root.
+dict, so test ``found.failed`` before relying on required keys. ``locs`` maps dotted paths to
+places; ``""`` is the root.
 """
 
 from __future__ import annotations
@@ -210,7 +211,7 @@ class Text:
                 f"{_name(path)} has {len(node.text)} characters; {self.max_chars} are the most",
             )
         if self.pattern and not re.fullmatch(self.pattern, node.text):
-            return run.wrong("MM111", node, f"{shown(node.text)} is not {self.says}")
+            return run.wrong("MM111", node, f"{_name(path)} is {shown(node.text)}, not {self.says}")
         return node.text
 
     def schema(self) -> dict[str, Any]:
@@ -248,7 +249,7 @@ class Size:
             run.found.report(
                 "MM114",
                 node.loc,
-                f"{_name(path)} is {value} bytes, which is no whole number of 4 KiB pages",
+                f"{_name(path)} is {value:#x} bytes, which is no whole number of 4 KiB pages",
                 help=f"a number without unit is bytes; write {node.text}MiB if MiB are meant"
                 if node.text.isdigit()
                 else "no IOMMU maps less than a page",
@@ -332,7 +333,7 @@ class Choice:
             return run.wrong(
                 "MM111",
                 node,
-                f"{shown(node.text)} is no {path.rpartition('.')[2] or 'word'} known here",
+                f"{_name(path)} is {shown(node.text)}, which is none of its words",
                 (f"write '{near}'; " if near else "") + f"known are {_listed(self.words)}",
             )
         return node.text
@@ -498,12 +499,16 @@ class Items:
             return _WRONG
         if not isinstance(node, Sequence):
             return run.wrong_shape(node, path, "a list")
-        values = []
+        values: list[Any] = []
         for index, item in enumerate(node.items):
             at = f"{path}.{index}"
             run.locs[at] = item.loc
             got = self.item.read(item, at, run)
+            # Paths stay those of the values: a wrong mapping is an empty one, other items shift.
+            if got is _WRONG and isinstance(self.item, Record):
+                got = {}
             if got is not _WRONG:
+                run.locs[f"{path}.{len(values)}"] = item.loc
                 values.append(got)
         if len(node.items) < self.least:
             return run.wrong("MM109", node, f"{_name(path)} is an empty list", "write an item")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from planner.host.profile import Scope
 from planner.region import Loc, Region, Window
 
-__all__ = ["DoorbellSpec", "Layout", "MachineSpec", "MemorySpec"]
+__all__ = ["DoorbellSpec", "Layout", "MachineSpec", "MemorySpec", "Silence"]
 
 #: Where the planner wants MSIs to be written: the architectural window of x86 (Intel SDM vol. 3,
 #: "Message Signalled Interrupts": 0xfee00000, 1 MiB).
@@ -57,6 +57,15 @@ class DoorbellSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """A finding its author knows of and does not want to see."""
+
+    code: str
+    reason: str
+    loc: Loc | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """A guest as its author wants it."""
 
@@ -75,6 +84,7 @@ class Layout:
     regions: tuple[Region, ...] = ()
     #: RAM and PCI windows of a custom machine.
     windows: tuple[Window, ...] = ()
+    silence: tuple[Silence, ...] = ()
     #: Where each field stands, by dotted path: ``memory.size``, ``devices.0.host``.
     locs: Mapping[str, Loc] = field(default_factory=dict)
     file: str = ""

@@ -1,0 +1,96 @@
+"""Layout text → :class:`~planner.layout.model.Layout`, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+from planner.collect import Collector
+from planner.fields import Loaded
+from planner.fields import load as load_fields
+from planner.findings import Finding
+from planner.host.profile import Scope
+from planner.layout.meaning import Board, check
+from planner.layout.model import (
+    PREFERRED_DOORBELL,
+    DoorbellSpec,
+    Layout,
+    MachineSpec,
+    MemorySpec,
+    Silence,
+)
+from planner.layout.schema import LAYOUT
+from planner.region import Loc
+from planner.yaml_source import read
+
+__all__ = ["load"]
+
+
+def load(data: bytes, file: str) -> tuple[Layout | None, list[Finding]]:
+    """Read a layout: first its text, then its shape, then its meaning, each as far as it goes.
+
+    :param file: the name to show, and to resolve the layout's own paths by.
+    :return: the layout, or None when a finding is an error, and all findings in order of place.
+    """
+    root, text_findings = read(data, file)
+    found = Collector(file)
+    for finding in text_findings:
+        found.add(finding)
+    loaded = load_fields(LAYOUT, root, found)
+    if root is None:
+        return None, text_findings
+    unknown_version = [finding for finding in found.findings() if finding.code == "MM113"]
+    if unknown_version:
+        # Judging a file by another version's fields would bury the one thing to know.
+        return None, [*text_findings, *unknown_version]
+    board = check(loaded, found)
+    layout = None
+    if not found.failed:
+        layout = _layout(loaded, board, file, sha256(data).hexdigest())
+    return layout, found.findings()
+
+
+def _layout(loaded: Loaded, board: Board, file: str, digest: str) -> Layout:
+    """Make the typed layout of values that were found whole."""
+    values = loaded.values
+    machine, memory = values["machine"], values["memory"]
+    doorbell: dict[str, Any] = values.get("doorbell", {})
+    return Layout(
+        name=values["name"],
+        machine=MachineSpec(
+            type=machine["type"],
+            version=machine.get("version", ""),
+            cpu=machine.get("cpu", ""),
+            options=machine.get("options", {}),
+            address_bits=machine.get("address-bits"),
+        ),
+        memory=MemorySpec(
+            size=memory["size"],
+            max=memory.get("max"),
+            slots=memory.get("slots"),
+            block=memory.get("block"),
+            boot_min=memory.get("boot-min"),
+        ),
+        doorbell=DoorbellSpec(
+            prefer=doorbell.get("prefer", PREFERRED_DOORBELL),
+            pin=doorbell.get("pin"),
+            size=doorbell.get("size"),
+        ),
+        reserve=Scope(values.get("reserve", Scope.HOST)),
+        devices=tuple(entry["host"] for entry in values.get("devices", ())),
+        hotplug=tuple(values.get("hotplug", {}).get("devices", ())),
+        hosts=tuple(values.get("hosts", ())),
+        regions=tuple(board.regions),
+        windows=tuple(sorted(board.windows)),
+        silence=tuple(
+            Silence(entry["code"], entry["reason"], _at(loaded, index))
+            for index, entry in enumerate(values.get("silence", ()))
+        ),
+        locs=loaded.locs,
+        file=file,
+        sha256=digest,
+    )
+
+
+def _at(loaded: Loaded, index: int) -> Loc | None:
+    return loaded.locs.get(f"silence.{index}.code")
