@@ -21,8 +21,8 @@ from planner.fields import (
 
 __all__ = ["KINDS", "LAYOUT", "MACHINES", "SCHEMA_ID", "layout_schema"]
 
-#: Where editors look the schema up; also the ``$id`` inside it.
-SCHEMA_ID = "https://guestmap.invalid/schema/layout-v1.json"
+#: The `$id` of the schema, and its file beside the layouts, as their modelines name it.
+SCHEMA_ID = "layout-v1.json"
 
 MACHINES = ("virt", "q35", "pc", "custom")
 
