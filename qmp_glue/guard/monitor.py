@@ -1,0 +1,215 @@
+"""QEMU's end: greeting, negotiation, and commands of the guard's own among the client's.
+
+Commands of the guard carry an id nobody can guess; replies with it stay here, every other byte is
+handed on as it came. In-band commands are run in order, so once a command of the guard has been
+answered, everything forwarded before it has been, too: that is what :meth:`Monitor.settle` uses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from qmp_glue.guard.link import Link, close_all
+from qmp_glue.guard.values import Json, wire_bytes
+from qmp_glue.guard.verdicts import PassedFd
+from qmp_glue.guard.wire import OversizeError, ReplySplitter
+
+__all__ = ["Monitor", "MonitorError", "MonitorLostError", "RefusedError"]
+
+
+class MonitorError(Exception):
+    """QEMU did not do what the guard asked of it."""
+
+
+class RefusedError(MonitorError):
+    """QEMU answered with an error; the message is its description."""
+
+
+class MonitorLostError(MonitorError):
+    """The connection to QEMU is over."""
+
+
+class Monitor:
+    """A negotiated connection to QEMU's monitor."""
+
+    def __init__(
+        self, sock: socket.socket, forward: Callable[[bytes, Sequence[int]], None]
+    ) -> None:
+        """Take a connected socket.
+
+        :param forward: is given what QEMU says to the client: whole messages, and descriptors.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._link = Link(sock, self._on_bytes, self._on_end)
+        self._forward = forward
+        self._splitter = ReplySplitter()
+        self._nonce = f"guestmap-{secrets.token_hex(8)}-"
+        self._mark = self._nonce.encode("ascii")
+        self._count = 0
+        self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._greeted: asyncio.Future[bytes] | None = self._loop.create_future()
+        #: Commands forwarded so far, and how many of them are known to be done.
+        self._forwarded = 0
+        self._done = 0
+        #: Done when the connection is over, with the reason in words.
+        self.lost: asyncio.Future[str] = self._loop.create_future()
+        #: The greeting as QEMU sent it.
+        self.greeting = b""
+        #: Capabilities QEMU offers.
+        self.offered: frozenset[str] = frozenset()
+        self.passed: dict[str, PassedFd] = {}
+        self.peer_pid: int | None = self._link.peer_pid()
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that QEMU has not taken yet."""
+        return self._link.backlog
+
+    @property
+    def settled(self) -> bool:
+        """Whether every in-band command forwarded so far is known to be answered."""
+        return self._done == self._forwarded
+
+    def on_drained(self, callback: Callable[[], None]) -> None:
+        """Call *callback* whenever QEMU has taken everything."""
+        self._link.on_drained = callback
+
+    async def open(self, timeout: float) -> None:
+        """Wait for the greeting and negotiate.
+
+        :raise MonitorError: QEMU does not greet within *timeout* seconds, or not as QEMU does.
+        """
+        assert self._greeted is not None
+        self._link.resume()
+        try:
+            self.greeting = await asyncio.wait_for(self._greeted, timeout)
+        except TimeoutError:
+            raise MonitorError(
+                f"QEMU did not greet within {timeout:g} s: another client may hold this monitor"
+            ) from None
+        try:
+            told = json.loads(self.greeting)["QMP"]
+            self.offered = frozenset(told["capabilities"])
+        except (ValueError, KeyError, TypeError):
+            raise MonitorError("the peer does not greet as a QMP server does") from None
+        enable = sorted(self.offered & {"oob"})
+        await self.execute("qmp_capabilities", {"enable": enable}, timeout=timeout)
+
+    def close(self) -> None:
+        """Leave QEMU alone; its monitor is free for another client."""
+        self._link.close()
+        self._lose("the guard closed the connection")
+
+    def send(self, command: Json, fds: Sequence[int] = (), *, in_band: bool = True) -> None:
+        """Forward a client's command, re-serialised."""
+        self._forwarded += in_band
+        self._link.send(wire_bytes(command), fds)
+
+    async def execute(
+        self,
+        command: str,
+        arguments: Mapping[str, Json] | None = None,
+        *,
+        timeout: float | None = 30.0,
+    ) -> Any:
+        """Run a command of the guard's own; return its ``return`` member.
+
+        :raise RefusedError: QEMU answered with an error.
+        :raise MonitorError: no answer within *timeout* seconds, or QEMU is gone.
+        """
+        if self.lost.done():
+            raise MonitorLostError(self.lost.result())
+        self._count += 1
+        token = f"{self._nonce}{self._count}"
+        message: dict[str, Json] = {"execute": command, "id": token}
+        if arguments:
+            message["arguments"] = dict(arguments)
+        future: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        self._waiting[token] = future
+        forwarded = self._forwarded
+        self._link.send(wire_bytes(message))
+        try:
+            reply = await asyncio.wait_for(future, timeout)
+        except TimeoutError:
+            raise MonitorError(f"QEMU did not answer {command} within {timeout:g} s") from None
+        self._done = max(self._done, forwarded)
+        if "error" in reply:
+            raise RefusedError(str(reply["error"].get("desc", "")))
+        return reply.get("return")
+
+    async def settle(self, *, timeout: float | None = None) -> None:
+        """Wait until everything forwarded so far has been answered.
+
+        :raise MonitorError: QEMU is gone, or *timeout* seconds have passed.
+        """
+        if not self.settled:
+            # Permitted in every run state; what it answers does not matter.
+            await self.execute("query-version", timeout=timeout)
+
+    def pause(self) -> None:
+        """Stop taking what QEMU says."""
+        self._link.pause()
+
+    def resume(self) -> None:
+        """Go on taking what QEMU says."""
+        self._link.resume()
+
+    def _on_bytes(self, data: bytes, fds: list[int]) -> None:
+        try:
+            messages = self._splitter.feed(data)
+        except OversizeError as exc:
+            close_all(fds)
+            self._link.close()
+            self._lose(str(exc))
+            return
+        if self._greeted is not None and messages:
+            if not self._greeted.done():
+                self._greeted.set_result(messages[0])
+            self._greeted = None
+            messages = messages[1:]
+        if self._waiting:
+            messages = [each for each in messages if not self._is_own(each)]
+        if messages or fds:
+            self._forward(b"".join(messages), fds)
+
+    def _is_own(self, message: bytes) -> bool:
+        """Take a reply to a command of the guard's own."""
+        if self._mark not in message:
+            return False
+        try:
+            reply = json.loads(message)
+        except ValueError:
+            reply = {"error": {"desc": "QEMU's answer is not JSON"}}
+            # The id is still in it; find out whose answer it is.
+            found = [token for token in self._waiting if f'"{token}"'.encode() in message]
+            future = self._waiting.pop(found[0], None) if found else None
+        else:
+            if not isinstance(reply, dict) or not isinstance(reply.get("id"), str):
+                return False
+            if not reply["id"].startswith(self._nonce):
+                return False
+            future = self._waiting.pop(reply["id"], None)
+        if future and not future.done():
+            future.set_result(reply)
+        return True
+
+    def _on_end(self, error: OSError | None) -> None:
+        self._link.close()
+        self._lose(f"the connection to QEMU broke: {error.strerror}" if error else "QEMU closed")
+
+    def _lose(self, reason: str) -> None:
+        if not self.lost.done():
+            self.lost.set_result(reason)
+        waiting, self._waiting = self._waiting, {}
+        for future in waiting.values():
+            if not future.done():
+                future.set_exception(MonitorLostError(reason))
+        if self._greeted is not None and not self._greeted.done():
+            self._greeted.set_exception(MonitorLostError(f"{reason} before it greeted"))
+            # Nobody may be waiting any more.
+            self._greeted.exception()
