@@ -49,7 +49,7 @@ class MarkedError(Protocol):
 
 _NO_SPACE = re.compile(r"\s*(?:- +)*(?P<key>[A-Za-z][A-Za-z0-9_-]*):(?P<value>[^\s:/].*)\Z")
 _TWO_COLONS = re.compile(
-    r"\s*(?:- +)*[A-Za-z][A-Za-z0-9_-]*: +(?P<value>[^\s'\"\[{#].*: .*|[^\s'\"\[{#].*:)\Z"
+    r"\s*(?:- +)*[^\s:'\"\[\]{},#-][^:]*: +(?P<value>[^\s'\"\[{#].*: .*|[^\s'\"\[{#].*:)\Z"
 )
 _MISPLACED = (
     "mapping values are not allowed",
@@ -224,26 +224,24 @@ class _Explainer:
         line = self._at[0]
         text = self._line(line)
         width = len(text) - len(text.lstrip(" "))
-        above = sorted(
-            {
-                len(other) - len(other.lstrip(" "))
-                for other in self._lines[:line]
-                if other.strip() and not other.lstrip().startswith("#")
-            }
-        )
         before = self._before(line)
         other = self._line(before)
-        also: tuple[tuple[Loc, str], ...] = ()
-        if before != line and other.strip():
-            other_width = len(other) - len(other.lstrip(" "))
-            also = (
-                (self._loc((before, other_width)), f"the line above has {_columns(other_width)}"),
+        if before == line:
+            return None
+        other_width = len(other) - len(other.lstrip(" "))
+        also = ((self._loc((before, other_width)), f"this one by {_columns(other_width)}"),)
+        if "'-' indicator" in self._problem or (width == other_width and other[width] == "-"):
+            return self._make(
+                (line, width),
+                "a key stands where the list above would have its next '-'",
+                "indent it below the list's key, or start it with '- '",
             )
-        known = ", ".join(map(str, above[:6])) if above else "0"
+        if width == other_width:
+            return None
         return self._make(
             (line, width),
             f"this line is indented by {_columns(width)}, which fits nothing above it",
-            f"indent keys of one mapping and items of one list alike (lines above use {known})",
+            "indent the keys of one mapping alike, and the items of one list alike",
             also,
         )
 
