@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from planner.machine.request import MachineRefusedError, NotModelledError
 
-__all__ = ["MachineOptions", "qemu_bool", "qemu_size"]
+__all__ = ["MachineOptions", "check_globals", "qemu_bool", "qemu_size"]
 
 _SIZE = re.compile(
     r"(?:0[xX](?P<hex>[0-9a-fA-F]+)|(?P<dec>\d+)(?:\.(?P<frac>\d+))?)(?P<unit>[A-Za-z]?)\Z"
@@ -28,7 +28,7 @@ def qemu_size(name: str, text: str, default_unit: str = "B") -> int:
     if not match or unit not in _UNITS or (match["hex"] and match["frac"]):
         raise MachineRefusedError(
             f"Parameter '{name}' expects a non-negative number below 2^64, got '{text}'",
-            "optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta- and exabytes",
+            "write a number with an optional suffix K, M, G, T, P or E, powers of 1024",
         )
     shift = _UNITS[unit or default_unit]
     if match["hex"]:
@@ -56,6 +56,43 @@ def qemu_bool(name: str, text: str) -> bool:
     if text in _FALSE:
         return False
     raise MachineRefusedError(f"Parameter '{name}' expects 'on' or 'off'")
+
+
+#: Drivers whose properties never move the map of a guest that has not started.
+_STILL_DRIVERS = (
+    "ICH9-LPC",
+    "PIIX4_PM",
+    "cfi.pflash01",
+    "fw_cfg",
+    "ide-",
+    "ioh3420",
+    "isa-",
+    "kvm-",
+    "mc146818rtc",
+    "nec-usb-xhci",
+    "pcie-",
+    "pvpanic",
+    "qemu-xhci",
+    "scsi-",
+    "usb-",
+    "vfio-",
+    "vhost-",
+    "virtio-",
+    "vmgenid",
+    "xio3130",
+)
+
+
+def check_globals(given: Mapping[str, str], known: Collection[str]) -> None:
+    """Check that every ``-global`` is either in the tables or cannot move the map.
+
+    :param known: ``driver.property`` names the family's tables read.
+    :raise NotModelledError: one is neither.
+    """
+    for name in given:
+        still = name.startswith(_STILL_DRIVERS) and not name.startswith("virtio-mem")
+        if name not in known and not still:
+            raise NotModelledError(f"-global {name} is not in the machine tables")
 
 
 class MachineOptions:

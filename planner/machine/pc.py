@@ -1,9 +1,9 @@
 """The PC boards ``q35`` and ``pc`` (i440FX).
 
 Where RAM goes: hw/i386/pc_q35.c ``pc_q35_init()``, hw/i386/pc_piix.c ``pc_init1()``; what comes
-above it: hw/i386/pc.c ``pc_memory_init()``, ``pc_max_used_gpa()``, ``pc_pci_hole64_start()``. Read in
-QEMU 7.2 and 10.0; 11.1 as its program shows. The map is that of a guest not yet started: firmware
-later places MCFG and BARs.
+above it: hw/i386/pc.c ``pc_memory_init()``, ``pc_max_used_gpa()``, ``pc_pci_hole64_start()``. Read
+in QEMU 7.2 and 10.0; 11.1 as its program shows. The map is that of a guest not yet started:
+firmware later places MCFG and BARs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from planner.machine.device_memory import (
     plugged_regions,
 )
 from planner.machine.flatview import Piece, flatten
-from planner.machine.options import MachineOptions, qemu_size
+from planner.machine.options import MachineOptions, check_globals, qemu_size
 from planner.machine.ram import boot_pieces, boot_sizes
 from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
 from planner.machine.versions import Version, machine_version, qemu_version
@@ -154,9 +154,9 @@ class Pc:
     def variants(self, request: MachineRequest, forbidden: SpanSet) -> Iterable[MachineRequest]:
         """Yield the request, then each lever that could move boot RAM off *forbidden*.
 
-        ``max-ram-below-4g`` at the start of every hole in the low part, highest first; then, for an
-        AMD CPU with a hole between 4 GiB and 1 TiB, the same with a PCI hole so large that QEMU puts
-        everything above 4 GiB at 1 TiB.
+        ``max-ram-below-4g`` at the start of every hole in the low part, highest first; then, for
+        an AMD CPU with a hole between 4 GiB and 1 TiB, the same with a PCI hole so large that
+        QEMU puts everything above 4 GiB at 1 TiB.
         """
         yield request
         splits = [request]
@@ -202,8 +202,8 @@ class Pc:
     def default_block(self, request: MachineRequest) -> int:
         """Return the memory block of an x86-64 Linux guest.
 
-        arch/x86/mm/init_64.c ``probe_memory_block_size()``, 6.1: 128 MiB while boot memory ends below
-        64 GiB, above that the largest of 128 MiB to 2 GiB that its end is aligned to.
+        arch/x86/mm/init_64.c ``probe_memory_block_size()``, 6.1: 128 MiB while boot memory ends
+        below 64 GiB, above that the largest of 128 MiB to 2 GiB that its end is aligned to.
         """
         layout = self._layout(request, self._options(request))
         end = layout.above_start + layout.above if layout.above else layout.low
@@ -213,6 +213,7 @@ class Pc:
 
     def _options(self, request: MachineRequest) -> MachineOptions:
         options = MachineOptions(request.options, _KNOWN, _NEUTRAL)
+        check_globals(request.globals, [f"{self._host_bridge}.pci-hole64-size"])
         if options.flag("cxl", default=False) or "sgx-epc" in options:
             raise NotModelledError("CXL and SGX memory are not in the machine tables")
         if request.iommu and self.family != "q35":
@@ -326,7 +327,10 @@ def _above_4g(start: int, above: int, room: int, slots: int, hole_size: int) -> 
 
 
 def _max_used(layout: _Layout, qemu: Version, version: Version) -> int:
-    """Return the highest address in use: ``pc_max_used_gpa()``, whose 32-bit half changed in 8.2."""
+    """Return the highest address in use: ``pc_max_used_gpa()``.
+
+    What it says of 32-bit CPUs changed in 8.2, and stays old for machine types up to 8.1.
+    """
     cpu = layout.cpu
     hole_last = layout.hole64.last
     if qemu < (8, 2):

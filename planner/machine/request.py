@@ -19,7 +19,7 @@ RAM_BACKEND_ALIGN = 2 << 20
 
 
 class MachineRefusedError(Exception):
-    """QEMU would refuse to start this machine; the message is what QEMU would say, or close to it."""
+    """QEMU would refuse to start this machine; the message is what QEMU would say, or nearly."""
 
     def __init__(self, message: str, help_text: str = "") -> None:
         super().__init__(message)
@@ -78,7 +78,7 @@ class MachineRequest:
     cpu: str
     #: ``-m`` size: boot memory.
     boot_bytes: int
-    #: ``maxmem``; equal to or below boot_bytes means no device memory.
+    #: ``maxmem``; 0 when not given. No device memory when it equals boot_bytes.
     max_bytes: int = 0
     slots: int = 0
     #: ``-M`` options other than the type.

@@ -17,7 +17,7 @@ from planner.machine.device_memory import (
     plugged_regions,
 )
 from planner.machine.flatview import Piece, flatten
-from planner.machine.options import MachineOptions
+from planner.machine.options import MachineOptions, check_globals
 from planner.machine.ram import boot_pieces, boot_sizes
 from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
 from planner.machine.versions import Version, machine_version, qemu_version
@@ -184,6 +184,7 @@ def _plan(request: MachineRequest) -> _Plan:
     qemu = qemu_version(request)
     version = machine_version(request, _OLDEST)
     options = MachineOptions(request.options, _KNOWN, _NEUTRAL)
+    check_globals(request.globals, ())
     _check_options(options, qemu)
     if request.iommu:
         raise NotModelledError(f"-device {request.iommu} on virt is not in the machine tables")
@@ -418,7 +419,7 @@ def _devices(request: MachineRequest, plan: _Plan, high: _High) -> Iterable[Piec
 
 
 def _gic(request: MachineRequest, plan: _Plan, high: _High) -> Iterable[Piece]:
-    """Registers of the interrupt controller: hw/intc/arm_gic*.c, QEMU 7.2."""
+    """Yield the interrupt controller's registers: hw/intc/arm_gic*.c, QEMU 7.2."""
     if plan.gic == 2:
         yield _io(0x0800_0000, 0x1000, "gic_dist", "base_memmap[VIRT_GIC_DIST]")
         yield _io(0x0801_0000, 0x2000, "gic_cpu", "base_memmap[VIRT_GIC_CPU]")
