@@ -1,0 +1,86 @@
+"""Starts QEMU with a monitor that only the guard holds.
+
+By default the monitor is one end of a socket pair. With a path, QEMU listens there instead, at a
+socket made by the guard in a directory only its owner writes; the guard is the first to connect,
+and QEMU serves one client at a time. Should the guard die, QEMU runs on, and the next guard
+connects to that path; a socket pair cannot be found again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Sequence
+from typing import Final
+
+from qmp_glue.guard.addresses import Address, AddressError, connect, listen
+
+__all__ = ["Launched", "launch", "other_monitors"]
+
+_CHARDEV: Final = "guestmap-guard"
+#: Options that give QEMU another monitor, or may.
+_MONITOR_OPTIONS: Final = frozenset({"-monitor", "-mon", "-qmp", "-qmp-pretty", "-readconfig"})
+
+
+class Launched:
+    """A QEMU the guard started."""
+
+    def __init__(self, process: asyncio.subprocess.Process, sock: socket.socket) -> None:
+        self.process = process
+        #: Connected to the monitor.
+        self.sock = sock
+
+    def terminate(self) -> None:
+        """Ask QEMU to end, as SIGTERM does."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+
+    async def wait(self) -> int:
+        """Wait for QEMU's end; return its status, negative for a signal."""
+        return await self.process.wait()
+
+
+def other_monitors(argv: Sequence[str]) -> list[str]:
+    """Return the options of *argv* that give QEMU a monitor beside the guard's.
+
+    Whoever holds such a monitor is not guarded.
+    """
+    names = [f"-{option.lstrip('-')}" if option.startswith("-") else "" for option in argv]
+    return [
+        f"{name} {value}"
+        for name, value in zip(names[1:], [*argv[2:], ""], strict=True)
+        if name in _MONITOR_OPTIONS and value != "none"
+    ]
+
+
+async def launch(argv: Sequence[str], monitor: Address | None = None) -> Launched:
+    """Start *argv* with the guard's monitor added.
+
+    :param monitor: a path QEMU listens at; None for a socket pair.
+    :raise AddressError: the path cannot be used, or QEMU cannot be started.
+    """
+    if monitor:
+        theirs = listen(monitor)
+        ours = connect(monitor)
+        chardev = f"socket,id={_CHARDEV},fd={theirs.fileno()},server=on,wait=off"
+    else:
+        ours, theirs = socket.socketpair()
+        chardev = f"socket,id={_CHARDEV},fd={theirs.fileno()}"
+    command = [*argv, "-chardev", chardev, "-mon", f"chardev={_CHARDEV},mode=control"]
+    if not any(option.lstrip("-") in {"nodefaults", "monitor", "mon", "qmp"} for option in argv):
+        # QEMU would make a human monitor of its own.
+        command += ["-monitor", "none"]
+    with theirs:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                pass_fds=(theirs.fileno(),),
+                # A terminal's Ctrl-C and the guard's own end must not reach QEMU.
+                start_new_session=True,
+            )
+        except OSError as exc:
+            ours.close()
+            raise AddressError(f"cannot start {argv[0]}: {exc.strerror or exc}") from exc
+    return Launched(process, ours)

@@ -1,0 +1,186 @@
+"""The guard's record: one JSON line a judgement, and counters for Prometheus.
+
+Lines go to a file or to stderr, which is the journal under systemd. Counters are written as a
+textfile for node_exporter: into a temporary file beside it, then renamed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from qmp_glue.guard.values import Json, qemu_text
+from qmp_glue.guard.verdicts import Pass, Refuse, Rewrite, Verdict
+
+__all__ = ["Metrics", "Record"]
+
+#: Upper bounds of the latency histogram, in seconds.
+_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+#: At most one write of the metrics file in this many seconds.
+_WRITE_EVERY: Final = 1.0
+#: Longest command line kept in the record.
+_MOST_CHARS: Final = 2000
+_WORDS: Final = {Pass: "pass", Rewrite: "steer", Refuse: "refuse"}
+
+
+class Metrics:
+    """Counters of one guard, and their file."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._due: asyncio.TimerHandle | None = None
+        #: By verdict: ``pass``, ``steer``, ``refuse``, ``unjudged``.
+        self.judged: Counter[str] = Counter({"pass": 0, "steer": 0, "refuse": 0, "unjudged": 0})
+        self.errors = 0
+        self.clients = 0
+        self.qemu_up = 0
+        self._buckets = [0] * len(_BUCKETS)
+        self._seconds = 0.0
+
+    def observe(self, verdict: str, seconds: float) -> None:
+        """Count a judgement."""
+        self.judged[verdict] += 1
+        self._seconds += seconds
+        for at, bound in enumerate(_BUCKETS):
+            self._buckets[at] += seconds <= bound
+        self.changed()
+
+    def changed(self) -> None:
+        """See to it that the file is written soon."""
+        if self._path and self._due is None:
+            self._due = asyncio.get_running_loop().call_later(_WRITE_EVERY, self.write)
+
+    def text(self) -> str:
+        """Return the counters in Prometheus' text format."""
+        lines: list[str] = []
+
+        def family(name: str, kind: str, help_text: str, samples: list[tuple[str, str]]) -> None:
+            lines.append(f"# HELP {name} {help_text}")
+            lines.append(f"# TYPE {name} {kind}")
+            lines.extend(f"{name}{labels} {value}" for labels, value in samples)
+
+        total = sum(self.judged.values())
+        family(
+            "guestmap_guard_judged_total",
+            "counter",
+            "Commands judged, by verdict.",
+            [(f'{{verdict="{word}"}}', str(count)) for word, count in sorted(self.judged.items())],
+        )
+        family(
+            "guestmap_guard_errors_total",
+            "counter",
+            "Things that should not have happened.",
+            [("", str(self.errors))],
+        )
+        family(
+            "guestmap_guard_clients_total",
+            "counter",
+            "Clients that connected.",
+            [("", str(self.clients))],
+        )
+        family(
+            "guestmap_guard_qemu_up",
+            "gauge",
+            "Whether the guard is connected to QEMU.",
+            [("", str(self.qemu_up))],
+        )
+        name = "guestmap_guard_judgement_seconds"
+        bounds = [*map(str, _BUCKETS), "+Inf"]
+        counts = [*self._buckets, total]
+        family(
+            name,
+            "histogram",
+            "Time from a command's turn to its verdict.",
+            [],
+        )
+        lines.extend(
+            f'{name}_bucket{{le="{bound}"}} {count}'
+            for bound, count in zip(bounds, counts, strict=True)
+        )
+        lines += [f"{name}_sum {self._seconds:.6f}", f"{name}_count {total}"]
+        return "\n".join(lines) + "\n"
+
+    def write(self) -> None:
+        """Write the file, whole or not at all."""
+        if self._due:
+            self._due.cancel()
+            self._due = None
+        if self._path is None:
+            return
+        handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                file.write(self.text())
+            # node_exporter usually runs as another user.
+            Path(name).chmod(0o644)
+            Path(name).replace(self._path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+class Record:
+    """Writes the lines and feeds the counters."""
+
+    def __init__(self, out: TextIO | None = None, metrics: Metrics | None = None) -> None:
+        self._out = out or sys.stderr
+        # journald takes the syslog level from a prefix (sd-daemon(3)).
+        self._prefix = out is None and "JOURNAL_STREAM" in os.environ
+        self.metrics = metrics or Metrics()
+        #: The last line in words, for systemd's status.
+        self.last = "nothing judged yet"
+
+    def judged(self, command: Mapping[str, Json], verdict: Verdict, seconds: float) -> None:
+        """Take down a judgement."""
+        word = _WORDS[type(verdict)]
+        facts: dict[str, Any] = {"command": _shown(command), "verdict": word}
+        if isinstance(verdict, Rewrite):
+            facts["became"] = _shown(verdict.command)
+        if isinstance(verdict, Refuse):
+            facts["said"] = verdict.desc
+            if verdict.unjudged:
+                facts["verdict"] = word = "unjudged"
+        elif verdict.note:
+            facts["note"] = verdict.note
+        facts["findings"] = [finding.to_json() for finding in verdict.findings]
+        facts["map"] = verdict.map_hash
+        facts["milliseconds"] = round(seconds * 1000, 3)
+        self.metrics.observe(word, seconds)
+        self.last = f"{command.get('execute')}: {word}"
+        self._line("judged", 4 if isinstance(verdict, Refuse) else 6, facts)
+
+    def event(self, name: str, **facts: object) -> None:
+        """Take down something that happened."""
+        if name == "client":
+            self.metrics.clients += 1
+        elif name in {"qemu", "qemu-gone"}:
+            self.metrics.qemu_up = int(name == "qemu")
+        self.metrics.changed()
+        self._line(name, 6, facts)
+
+    def error(self, name: str, **facts: object) -> None:
+        """Take down something that should not have happened."""
+        self.metrics.errors += 1
+        self.metrics.changed()
+        self._line(name, 3, facts)
+
+    def _line(self, name: str, level: int, facts: Mapping[str, object]) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        text = json.dumps({"time": now, "event": name, **facts}, default=str)
+        prefix = f"<{level}>" if self._prefix else ""
+        self._out.write(f"{prefix}{text}\n")
+        self._out.flush()
+
+
+def _shown(command: Mapping[str, Json]) -> str:
+    """Return the command as text, so that numbers of any size and spelling stay what they were."""
+    text = qemu_text(dict(command))
+    return text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}…"
