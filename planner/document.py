@@ -155,7 +155,7 @@ def read_request(document: Mapping[str, Any]) -> MachineRequest:
             boot_bytes=int(machine["boot_bytes"], 16),
             max_bytes=int(machine["max_bytes"], 16),
             slots=int(machine["slots"]),
-            firmware=True,
+            firmware=machine["type"] == "virt",
             devices=tuple(
                 MemoryDevice(piece["name"], int(piece["size"], 16), int(piece["base"], 16))
                 for piece in document["ram"]["pieces"]

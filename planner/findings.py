@@ -201,6 +201,10 @@ class Finding:
         place = (self.loc.file, self.loc.line, self.loc.column) if self.loc else ("", 0, 0)
         return (place, _RANK[self.severity], self.code, self.overlap or Span(0, 1), self.message)
 
+    def urgency(self) -> tuple[Any, ...]:
+        """Order: the worst first, then as :meth:`sort_key`."""
+        return (_RANK[self.severity], self.sort_key())
+
     def to_json(self) -> dict[str, Any]:
         """Return the finding as JSON data."""
         data: dict[str, Any] = {

@@ -40,7 +40,7 @@ class Forbidden:
     def party(self) -> Party:
         """This range as one side of a finding."""
         return Party(
-            name=f"{self.type} {self.span}",
+            name=self.type,
             kind=self.type,
             span=self.span,
             origin=self.origin,

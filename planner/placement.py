@@ -191,12 +191,16 @@ def _ceilings(machine: Machine, request: MachineRequest, holes: SpanSet) -> set[
         if not _blocked(machine, replace(request, boot_bytes=size), guest, holes):
             good.add(size)
         blocked = holes | _walls(guest)
+        boot = _boot_regions(machine, replace(request, boot_bytes=size), guest)
+        # Part of boot memory may lie hidden behind a ROM (x86, below 1 MiB): it counts for -m.
+        hidden = size - sum(region.span.size for region in boot)
         before = 0
-        for region in _boot_regions(machine, replace(request, boot_bytes=size), guest):
+        for region in boot:
             room = blocked.gaps(Span(region.span.start, ADDRESS_LIMIT))
             fits = room[0].size if room and room[0].start == region.span.start else 0
             todo |= {s for s in {before, before + fits} if s} - seen
-            before += region.span.size
+            before += region.span.size + hidden
+            hidden = 0
     return good
 
 

@@ -139,7 +139,7 @@ def _plan(
     block_bytes: int = 0,
 ) -> Plan:
     # The same fact can reach us through several groups or hosts; it is said once.
-    unique = sorted(set(findings), key=Finding.sort_key)
+    unique = sorted(set(findings), key=Finding.urgency)
     return Plan(
         layout,
         binding,
@@ -174,7 +174,9 @@ def request_of(layout: Layout) -> MachineRequest:
         options=options,
         globals=properties,
         address_bits=spec.address_bits,
-        firmware=True,
+        # Arm guests learn of hotplugged memory through ACPI, which needs firmware; x86 boards bring
+        # their own.
+        firmware=spec.type == "virt",
     )
 
 

@@ -174,9 +174,9 @@ class SpanSet:
         :raise SpanError: a pair is empty or reversed, or leaves the 64-bit space.
         """
         listed = list(pairs)
-        for start, end in listed:
-            if start >= end:
-                raise SpanError(f"[{start:#x}, {end:#x}) is not an interval")
+        if any(start >= end for start, end in listed):
+            start, end = next(pair for pair in listed if pair[0] >= pair[1])
+            raise SpanError(f"[{start:#x}, {end:#x}) is not an interval")
         bounds = _canonical(listed)
         if bounds and (bounds[0] < 0 or bounds[-1] > ADDRESS_LIMIT):
             raise SpanError("an interval leaves the 64-bit address space")
@@ -295,13 +295,16 @@ def _meet(left: tuple[int, ...], right: tuple[int, ...]) -> list[int]:
     """
     bounds: list[int] = []
     at = to = 0
-    while at < len(left) and to < len(right):
-        start = max(left[at], right[to])
-        end = min(left[at + 1], right[to + 1])
-        if start < end:
-            bounds += (start, end)
-        if left[at + 1] <= right[to + 1]:
+    left_count, right_count = len(left), len(right)
+    while at < left_count and to < right_count:
+        left_end, right_end = left[at + 1], right[to + 1]
+        start = max(right[to], left[at])
+        if left_end <= right_end:
+            if start < left_end:
+                bounds += (start, left_end)
             at += 2
         else:
+            if start < right_end:
+                bounds += (start, right_end)
             to += 2
     return bounds

@@ -79,6 +79,6 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line; the entry point of ``guestmap``."""
-    from planner.cli.output import run  # noqa: PLC0415  # keeps the import of this module light
+    from planner.cli.exits import run  # noqa: PLC0415  # keeps the import of this module light
 
     sys.exit(run(group))

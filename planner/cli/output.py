@@ -5,40 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
-from enum import IntEnum
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import click
 
+from planner.cli.exits import Exit, ReachError, UnreadableError
 from planner.findings import Finding, Severity, worst
 
 __all__ = ["Exit", "ReachError", "UnreadableError", "color_option", "exit_for", "json_option"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-
-class Exit(IntEnum):
-    """The exit codes, the same for every command."""
-
-    OK = 0
-    FINDINGS = 1
-    USAGE = 2
-    UNREACHABLE = 3
-    BUG = 70
-    INTERRUPTED = 130
-
-
-class UnreadableError(click.ClickException):
-    """Input that cannot be read at all; exit code 2."""
-
-    exit_code = Exit.USAGE
-
-
-class ReachError(click.ClickException):
-    """QEMU or its monitor cannot be reached; exit code 3."""
-
-    exit_code = Exit.UNREACHABLE
 
 
 def json_option(function: _F) -> _F:
@@ -81,32 +58,6 @@ def exit_for(findings: Iterable[Finding]) -> Exit:
     return Exit.FINDINGS if worst(findings) is Severity.ERROR else Exit.OK
 
 
-def run(group: click.Group) -> int:
-    """Run the group; every way out becomes an exit code, a bug becomes 70 with a short word."""
-    try:
-        result = group.main(prog_name="guestmap", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # The reader went away (a pager, head): that is its right. Nothing more may be flushed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
-    except Exception as error:  # the last line of defence
-        if os.environ.get("GUESTMAP_DEBUG"):
-            raise
-        click.echo(
-            f"guestmap: internal error: {type(error).__name__}: {error}\n"
-            "this is a bug; run again with GUESTMAP_DEBUG=1 for the traceback",
-            err=True,
-        )
-        return Exit.BUG
-    return result if isinstance(result, int) else Exit.OK
-
-
 #: How styles look on a terminal; severity words and marks carry the meaning without them.
 _STYLES: dict[str, dict[str, Any]] = {
     "ram": {"fg": "green"},
@@ -139,3 +90,20 @@ def terminal_is_ascii() -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+def findings_text(
+    findings: Iterable[Finding], sources: Mapping[str, str], *, color: bool = False
+) -> str:
+    """Write findings in full, a blank line between them."""
+    from planner.draw.diagnostic import render  # noqa: PLC0415  # only when there are findings
+
+    ascii_only = terminal_is_ascii()
+    return "\n".join(
+        render(finding, sources, color=color, ascii=ascii_only) for finding in findings
+    )
+
+
+def show_findings(findings: Iterable[Finding], sources: Mapping[str, str]) -> None:
+    """Write findings to standard error: they are not the answer that was asked for."""
+    click.echo(findings_text(findings, sources, color=sys.stderr.isatty()), err=True, nl=False)

@@ -13,6 +13,7 @@ from planner.cli.output import (
     UnreadableError,
     color_option,
     exit_for,
+    findings_text,
     json_option,
     painter,
     print_json,
@@ -84,7 +85,8 @@ def command(
             nl=False,
             color=color,
         )
-    del text
+        if plan.findings:
+            click.echo("\n" + findings_text(plan.findings, {layout: text}, color=color), nl=False)
     return exit_for(plan.findings)
 
 

@@ -77,20 +77,18 @@ def rows(
     return _folded(cut)
 
 
-def _io(row: Row) -> bool:
-    """Say whether a row is machine regions that never are mapped, and nothing else."""
-    if not row.guest or row.forbidden or row.doorbell or row.windows:
-        return False
-    return not any(region.kind.must_map for region in row.guest)
+def _quiet(row: Row) -> bool:
+    """Say whether a row is machine regions that are never mapped, or nothing."""
+    return not (row.windows or row.doorbell or any(region.kind.must_map for region in row.guest))
 
 
 def _folded(cut: list[Row]) -> list[Row]:
     """Join rows of the same content, and runs of machine regions with only small gaps between."""
     folded: list[Row] = []
     for row in cut:
-        if folded and (_same(folded[-1], row) or (_io(folded[-1]) and _io(row))):
+        if folded and _joins(folded[-1], row):
             folded[-1] = _joined(folded[-1], row)
-        elif _io(row) and len(folded) > 1 and _small_gap(folded[-1]) and _io(folded[-2]):
+        elif len(folded) > 1 and _small_gap(folded[-1]) and _joins(folded[-2], row):
             folded.pop()
             folded[-1] = _joined(folded[-1], row)
         else:
@@ -98,13 +96,15 @@ def _folded(cut: list[Row]) -> list[Row]:
     return folded
 
 
-def _same(last: Row, row: Row) -> bool:
-    return (last.guest, last.windows, last.forbidden, last.doorbell) == (
-        row.guest,
-        row.windows,
-        row.forbidden,
-        row.doorbell,
-    )
+def _joins(last: Row, row: Row) -> bool:
+    if (last.windows, last.forbidden, last.doorbell) != (row.windows, row.forbidden, row.doorbell):
+        return False
+    if last.guest == row.guest:
+        return True
+    if not (_quiet(last) and _quiet(row)):
+        return False
+    # Over a forbidden range only the range matters; elsewhere free space keeps a row of its own.
+    return bool(row.forbidden) or bool(last.guest and row.guest)
 
 
 def _small_gap(row: Row) -> bool:

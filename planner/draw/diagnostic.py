@@ -256,6 +256,8 @@ def _parties(finding: Finding, shown: set[Loc]) -> Iterable[str]:
 
 def _party(party: Party) -> str:
     words = [f"{party.kind} '{party.name}'" if party.kind else f"'{party.name}'"]
+    if party.name == party.kind:
+        words = [party.kind]
     if party.span:
         words.append(show_span(party.span))
     if party.groups:

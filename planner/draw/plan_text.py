@@ -1,4 +1,4 @@
-"""A plan for people: the map as a picture in text, then the doorbell, then the findings.
+"""A plan for people: the map as a picture in text, then what was decided.
 
 The same text goes to terminals and pipes; only colour differs. Nothing is wrapped or cut.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from planner.draw.axis import Row, rows
-from planner.findings import Finding, Severity
 from planner.forbidden import BEYOND_APERTURE, shorten
 from planner.plan import Plan
 from planner.units import show_size
@@ -45,7 +44,7 @@ def plain(text: str, style: str) -> str:
 
 
 def plan_text(plan: Plan, *, paint: Paint = plain, ascii_only: bool = False) -> str:
-    """Write the whole answer of ``guestmap plan``.
+    """Write the answer of ``guestmap plan``, findings aside.
 
     :param paint: called with a text and a style name (``ram``, ``hole``, ``clash``, ``doorbell``,
         ``window``, ``io``, ``dim``, ``bold``, ``error``, ``warning``, ``note``).
@@ -55,8 +54,6 @@ def plan_text(plan: Plan, *, paint: Paint = plain, ascii_only: bool = False) -> 
     if plan.guest:
         parts.append(_picture(plan, paint, _ASCII if ascii_only else _MARKS))
         parts.append(_summary(plan, paint))
-    if plan.findings:
-        parts.append("\n".join(_finding(finding, paint) for finding in plan.findings))
     return "\n\n".join(parts) + "\n"
 
 
@@ -181,16 +178,3 @@ def _summary(plan: Plan, paint: Paint) -> str:
         lines.append(("realised by", by))
     width = max(len(label) for label, _ in lines)
     return "\n".join(f"{paint(f'{label:<{width}}', 'dim')}  {text}" for label, text in lines)
-
-
-_SEVERITY_STYLE = {severity: severity.value for severity in Severity}
-
-
-def _finding(finding: Finding, paint: Paint) -> str:
-    head = paint(f"{finding.severity.value}[{finding.code}] {finding.name}", finding.severity.value)
-    place = f"{finding.loc}: " if finding.loc else ""
-    lines = [f"{place}{head}: {finding.message}"]
-    lines += [f"  = note: {note}" for note in finding.notes]
-    if finding.help:
-        lines.append(f"  = help: {finding.help}")
-    return "\n".join(lines)

@@ -97,7 +97,7 @@ def _unassignable(device: str, group: Group, host: HostProfile, loc: Loc | None)
         parties=(
             Party(device, "device", host=host.name, groups=(group.id,)),
             *(
-                Party(f"direct {r.span}", r.type, r.span, r.origin, host.name, (group.id,))
+                Party(r.type, r.type, r.span, r.origin, host.name, (group.id,))
                 for r in group.direct
             ),
         ),
