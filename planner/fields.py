@@ -251,7 +251,7 @@ class Size:
                 node.loc,
                 f"{_name(path)} is {value:#x} bytes, which is no whole number of 4 KiB pages",
                 help=f"a number without unit is bytes; write {node.text}MiB if MiB are meant"
-                if node.text.isdigit()
+                if node.text.isdigit() and value < 1 << 20
                 else "no IOMMU maps less than a page",
             )
         return value
@@ -388,7 +388,7 @@ def normalise_device(text: str) -> str:
 
 def _why_no_pci(text: str) -> str:
     body, dot, function = text.rpartition(".")
-    if not dot:
+    if not dot and text.count(":") < 3:
         return f"{shown(text)} lacks the function of a PCI address, as in '{text[:12]}.0'"
     if not re.fullmatch(r"[0-7]", function):
         return f"{shown(text)} has function '{function[:8]}'; a PCI function is 0 to 7"
@@ -544,12 +544,12 @@ class Record:
         run.locs[path] = node.loc
         known = {known.key: known for known in self.fields}
         values: dict[str, Any] = {}
-        met = set()
+        met: set[str] = set()
         for key, value in node.items:
             if key.empty:
                 continue
             if key.text not in known:
-                self._unknown(key, known, path, run)
+                met.add(self._unknown(key, value, known, path, run))
                 continue
             met.add(key.text)
             at = f"{path}.{key.text}" if path else key.text
@@ -571,10 +571,16 @@ class Record:
                 )
         return values
 
-    def _unknown(self, key: Scalar, known: dict[str, Field], path: str, run: _Run) -> None:
+    def _unknown(
+        self, key: Scalar, value: Node, known: dict[str, Field], path: str, run: _Run
+    ) -> str:
+        """Report a key and return the known one it was meant for, or an empty string."""
         if run.found.full:  # looking for the nearest key costs more than all the rest
             run.found.report("MM106", key.loc, "")
-            return
+            return ""
+        name = key.text.partition(":")[0]
+        if name in known and isinstance(value, Scalar) and value.empty:
+            return name  # `{type:virt}`; the reader has said that a space is missing
         near = nearest(key.text, known)
         where = f"'{path}'" if path else f"the {self.name}"
         run.found.report(
@@ -583,6 +589,7 @@ class Record:
             f"{where} has no key {shown(key.text)}",
             help=(f"write '{near}'; " if near else "") + f"known are {_listed(known)}",
         )
+        return near
 
     def schema(self) -> dict[str, Any]:
         """Describe the keys."""

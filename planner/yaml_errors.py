@@ -236,6 +236,13 @@ class _Explainer:
                 "a key stands where the list above would have its next '-'",
                 "indent it below the list's key, or start it with '- '",
             )
+        no_key = "expected key" in self._problem or "found '-'" in self._problem
+        if no_key and text[width : width + 2] in ("-", "- "):
+            return self._make(
+                (line, width),
+                "a list item stands where the mapping above would have its next key",
+                "indent it below the key whose list it belongs to",
+            )
         if width == other_width:
             return None
         return self._make(

@@ -35,8 +35,8 @@ class Limits:
     max_bytes: int = 1 << 20
     #: Nested lists and mappings; a layout has 4. libyaml's cost per token grows with the depth.
     max_depth: int = 16
-    #: Scalars, lists and mappings together: 12 000 regions. Bounds memory to some 50 MB.
-    max_nodes: int = 120_000
+    #: Scalars, lists and mappings together: 11 000 regions. Bounds memory to some 50 MB.
+    max_nodes: int = 100_000
 
 
 DEFAULT_LIMITS = Limits()
@@ -110,8 +110,11 @@ def read(
         return None, found.findings()
     builder = _Builder(text, found, limits)
     root = builder.build()
+    if isinstance(root, Scalar) and root.empty:
+        root = None
     if root is None and not found.failed:
-        why = "the file is empty" if not text.strip() else "the file holds only comments"
+        empty = not any(line.strip() and line.lstrip()[0] != "#" for line in text.split("\n"))
+        why = "the file holds only comments" if empty and "#" in text else "the file is empty"
         found.report("MM109", Loc(file, 1, 1), why, help="a layout starts with 'schema: 1'")
     return (None if builder.refused else root), found.findings()
 
@@ -228,6 +231,8 @@ class _Builder:
         if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             self._close()
         elif isinstance(event, yaml.AliasEvent):
+            if not self._counted(event):
+                return False
             self._refuse(
                 "an alias (*) stands for a value written elsewhere",
                 self._loc(event),

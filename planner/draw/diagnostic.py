@@ -233,11 +233,11 @@ def _token_end(text: str, begin: int) -> int:
         return close + 1 if close >= 0 else len(text.rstrip())
     if opening in ("[", "{"):
         depth = 0
-        for index in range(begin, len(text)):
+        for index in range(begin, min(len(text), begin + _MAX_COLUMNS)):
             depth += (text[index] in "[{") - (text[index] in "]}")
             if depth == 0:
                 return index + 1
-        return len(text.rstrip())
+        return min(len(text.rstrip()), begin + _MAX_COLUMNS)
     before = text[:begin]
     in_flow = before.count("[") + before.count("{") > before.count("]") + before.count("}")
     ends = r"\s+#|:\s|:$|\s*$" + (r"|\s*[,\]}\[{]" if in_flow else "")

@@ -75,7 +75,7 @@ def _machine(machine: dict[str, Any], loaded: Loaded, found: Collector) -> None:
             "MM111",
             loaded.locs[f"machine.options.{name}"],
             f"machine type {kind} has no option '{name[:60]}'",
-            help=(f"write '{near}'; " if near else "") + f"known are {', '.join(sorted(known))}",
+            help=f"write '{near}'" if near else f"known are {', '.join(sorted(known))}",
         )
 
 
