@@ -21,7 +21,7 @@ from planner.machine.request import (
 from planner.machine.smp import parse_smp
 from planner.span import MIB
 
-__all__ = ["AssignedDevice", "CommandLine", "parse_argv"]
+__all__ = ["AssignedDevice", "CommandLine", "machine_keys", "parse_argv"]
 
 #: hw/core/machine.c ``machine_class_base_init()``: default_ram_size, QEMU 7.2.
 _DEFAULT_RAM = 128 * MIB
@@ -96,6 +96,22 @@ class CommandLine:
         """Return the options of that name, in order."""
         return [option for option in self.options if option.name == name]
 
+    def image_size(self, path: str) -> int | None:
+        """Return the size of a firmware image in bytes, None when it is not known."""
+        return self._sizes.image(path)
+
+    def boot_bytes(self) -> int | None:
+        """Return boot memory as ``-m`` gives it, None when it does not.
+
+        :raise MachineRefusedError: QEMU would refuse the number.
+        """
+        return _memory(self, machine_keys(self.options))[0]
+
+    def backend_align(self, name: str) -> int | None:
+        """Return the alignment of a memory backend in bytes, None when it is not known."""
+        found = _backends(self).get(name)
+        return found.align if found else None
+
     def request(self, qemu: str = "") -> MachineRequest:
         """Return what the machine tables need.
 
@@ -131,18 +147,22 @@ def parse_argv(
                 f"-{option.name} changes options behind the command line; write what it sets as"
                 " ordinary options"
             )
-    machine = _machine_keys(options).get("type", "")
+    machine = machine_keys(options).get("type", "")
     return CommandLine(
         program=program,
         options=options,
         machine=machine,
         assigned=tuple(_assigned(options)),
-        flash=find_flash(options, _machine_keys(options)),
+        flash=find_flash(options, machine_keys(options)),
         _sizes=_Sizes(image_size, page_size),
     )
 
 
-def _machine_keys(options: Iterable[Option]) -> dict[str, str]:
+def machine_keys(options: Iterable[Option]) -> dict[str, str]:
+    """Return what all ``-machine`` options together say; the type's key is ``type``.
+
+    :raise ArgvError: one does not follow QEMU's grammar.
+    """
     keys: dict[str, str] = {}
     for option in options:
         if option.name == "machine":
@@ -170,7 +190,7 @@ def _assigned(options: Iterable[Option]) -> Iterable[AssignedDevice]:
 
 
 def _request(line: CommandLine, qemu: str) -> MachineRequest:
-    keys = _machine_keys(line.options)
+    keys = machine_keys(line.options)
     family, version = _family(line)
     boot, most, slots = _memory(line, keys)
     backends = _backends(line)
@@ -181,7 +201,7 @@ def _request(line: CommandLine, qemu: str) -> MachineRequest:
     bios = [option.value for option in line.all("bios")] + (
         [keys["firmware"]] if "firmware" in keys else []
     )
-    flash = [line._sizes.image(image.path) for image in line.flash]  # noqa: SLF001  # same module
+    flash = [line.image_size(image.path) for image in line.flash]
     return MachineRequest(
         type=family,
         version=version,
@@ -193,7 +213,7 @@ def _request(line: CommandLine, qemu: str) -> MachineRequest:
         globals=dict(_globals(line)),
         devices=tuple(_memory_devices(line, backends)),
         firmware=bool(bios or line.flash),
-        firmware_bytes=line._sizes.image(bios[-1]) if bios else None,  # noqa: SLF001
+        firmware_bytes=line.image_size(bios[-1]) if bios else None,
         flash_bytes=tuple(flash),
         qemu=qemu,
         accel=_accel(line, keys),

@@ -76,9 +76,9 @@ class Custom:
                 )
         return Region(span, name, Kind.RAM, Origin("placed in a ram window"))
 
-    def boot_ram(self, request: MachineRequest) -> tuple[str, ...]:
+    def boot_ram(self, guest: GuestMap) -> tuple[str, ...]:
         """Return the one boot region's name."""
-        del request
+        del guest
         return (_BOOT,)
 
     def variants(self, request: MachineRequest, forbidden: SpanSet) -> Iterable[MachineRequest]:

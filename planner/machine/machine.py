@@ -25,7 +25,7 @@ class Machine(Protocol):
         """
         ...
 
-    def boot_ram(self, request: MachineRequest) -> tuple[str, ...]:
+    def boot_ram(self, guest: GuestMap) -> tuple[str, ...]:
         """Return the names of the boot RAM regions, in the order ``-m`` fills them."""
         ...
 

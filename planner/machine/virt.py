@@ -154,9 +154,9 @@ class Virt:
             address_bits=plan.pa_bits,
         )
 
-    def boot_ram(self, request: MachineRequest) -> tuple[str, ...]:
+    def boot_ram(self, guest: GuestMap) -> tuple[str, ...]:
         """Return the names of the boot RAM regions in guest order."""
-        regions: Iterable[Region] = self.build(request).of_kind(Kind.RAM)
+        regions: Iterable[Region] = guest.of_kind(Kind.RAM)
         return tuple(region.name for region in regions if region.origin.text.startswith("boot "))
 
     def variants(self, request: MachineRequest, forbidden: SpanSet) -> Iterable[MachineRequest]:

@@ -1,0 +1,215 @@
+"""A user's command line turned into one that only builds the machine and waits.
+
+An allow list: what moves the memory map stays, everything else goes and is named. Pure; the
+program is started by :mod:`qmp_glue.probe`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from planner.machine.argv import ArgvError, Option
+from planner.machine.commandline import IOMMUS, MEMORY_DEVICES, CommandLine, machine_keys
+from planner.machine.keyval import emit_keyval
+from planner.machine.options import qemu_size
+from planner.span import MIB, align_up
+
+__all__ = ["FileBackend", "Paused", "paused"]
+
+#: Options whose words stay as they are. ``no-acpi`` and ``no-hpet`` are old spellings of -M keys.
+_KEPT = frozenset(
+    {"L", "accel", "bios", "cpu", "enable-kvm", "m", "no-acpi", "no-hpet", "numa", "smp", "global"}
+)
+#: Options that are written anew, or that the probe sets itself: nothing is lost with them.
+_SILENT = frozenset({"S", "machine", "nodefaults", "no-user-config", "display", "nographic"})
+#: Machine keys with effects outside the machine, or that need something which is left out.
+_MACHINE_DROPPED = frozenset(
+    {
+        "append",
+        "confidential-guest-support",
+        "dtb",
+        "dump-guest-core",
+        "dumpdtb",
+        "graphics",
+        "initrd",
+        "kernel",
+        "memory-encryption",
+        "mem-merge",
+        "nvdimm-persistence",
+        "pflash0",
+        "pflash1",
+        "shim",
+    }
+)
+#: PCI bridges and host bridges: other kept devices may sit behind them.
+_BRIDGES = (
+    "i82801b11-bridge",
+    "ioh3420",
+    "pci-bridge",
+    "pci-bridge-seat",
+    "pcie-pci-bridge",
+    "pcie-root-port",
+    "pxb",
+    "pxb-pcie",
+    "x3130-upstream",
+    "xio3130-downstream",
+)
+_DEVICES = frozenset(
+    {*_BRIDGES, *MEMORY_DEVICES, *IOMMUS, "arm-smmuv3", "virtio-iommu-pci", "virtio-pmem-pci"}
+)
+#: Machine, id of its boot RAM backend, and how the names of its programs end: default_ram_id in
+#: hw/arm/virt.c, hw/i386/pc.c, hw/i386/microvm.c, hw/arm/sbsa-ref.c, hw/riscv/virt.c and
+#: hw/loongarch/virt.c, QEMU 7.2.
+_RAM_IDS = (
+    ("virt", "mach-virt.ram", ("aarch64", "arm", "arm64")),
+    ("pc", "pc.ram", ("x86_64", "i386", "amd64", "-kvm")),
+    ("q35", "pc.ram", ("x86_64", "i386", "amd64", "-kvm")),
+    ("microvm", "microvm.ram", ("x86_64", "i386", "amd64")),
+    ("sbsa-ref", "sbsa-ref.ram", ("aarch64", "arm64")),
+    ("virt", "riscv_virt_board.ram", ("riscv64", "riscv32")),
+    ("virt", "loongarch.ram", ("loongarch64",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FileBackend:
+    """A memory backend on a file, which the probe replaces by an empty one in memory."""
+
+    id: str
+    size: int
+    #: Alignment it would have had, in bytes.
+    align: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """What to start."""
+
+    #: Program and options, without the monitor and without file backends.
+    argv: tuple[str, ...]
+    #: Backends to add in front of the devices, once their descriptors exist.
+    files: tuple[FileBackend, ...]
+    #: Devices; after all backends.
+    devices: tuple[str, ...]
+    #: What was left out, in the user's words, in order.
+    left_out: tuple[str, ...]
+
+
+def paused(line: CommandLine) -> Paused:
+    """Filter a command line.
+
+    :raise ArgvError: something on it can neither be kept nor left out.
+    """
+    left_out: list[str] = []
+    words: list[str] = []
+    devices: list[str] = []
+    for option in line.options:
+        if option.name in _KEPT:
+            words += option.words
+        elif option.name == "device":
+            if option.keys("driver").get("driver") in _DEVICES:
+                devices += option.words
+            else:
+                left_out.append(str(option))
+        elif option.name == "object":
+            if not option.keys("qom-type").get("qom-type", "").startswith("memory-backend-"):
+                left_out.append(str(option))
+        elif option.name not in _SILENT and not _is_flash(option):
+            left_out.append(str(option))
+    files, backends = _backends(line)
+    words += backends
+    words += _machine(line, left_out)
+    words += _flash(line)
+    return Paused(
+        argv=(
+            line.program,
+            *("-S", "-display", "none", "-nodefaults", "-no-user-config"),
+            *words,
+        ),
+        files=tuple(files),
+        devices=tuple(devices),
+        left_out=tuple(left_out),
+    )
+
+
+def _is_flash(option: Option) -> bool:
+    if option.name == "pflash":
+        return True
+    return option.name == "drive" and option.keys("file").get("if") == "pflash"
+
+
+def _machine(line: CommandLine, left_out: list[str]) -> Iterable[str]:
+    keys = machine_keys(line.options)
+    kept = {key: value for key, value in keys.items() if key not in _MACHINE_DROPPED}
+    if any(key.startswith("sgx-epc") for key in kept):
+        raise ArgvError("-machine sgx-epc moves the map and cannot be probed without its hardware")
+    flash = {"pflash0", "pflash1"}
+    left_out += (
+        f"-machine {key}={value}"
+        for key, value in keys.items()
+        if key in _MACHINE_DROPPED and key not in flash
+    )
+    ram = _own_ram(line, kept)
+    words = []
+    if ram:
+        name, size = ram
+        words += ["-object", f"memory-backend-ram,id={name},size={size},reserve=off"]
+        kept["memory-backend"] = name
+    pairs = [("" if key == "type" else key, value) for key, value in kept.items()]
+    pairs.sort(key=lambda pair: pair[0] != "")
+    return [*words, "-machine", emit_keyval(pairs)] if pairs else words
+
+
+def _own_ram(line: CommandLine, keys: Mapping[str, str]) -> tuple[str, int] | None:
+    """Return id and size for boot RAM that reserves nothing, or None to leave it to QEMU.
+
+    The id is the one QEMU gives its own backend (MachineClass.default_ram_id), so that the map
+    shows the same name.
+    """
+    numa = any("memdev" in option.keys("type") for option in line.all("numa"))
+    size = line.boot_bytes()
+    if size is None or numa or "memory-backend" in keys:
+        return None
+    program = posixpath.basename(line.program)
+    machine = keys.get("type", "pc" if program.endswith(("x86_64", "i386", "amd64")) else "")
+    base = "q35" if machine.startswith("pc-q35") else machine.partition("-")[0]
+    base = machine if machine == "sbsa-ref" else base
+    for family, name, ends in _RAM_IDS:
+        if base == family and program.endswith(ends):
+            return name, align_up(size, 8192)
+    return None
+
+
+def _backends(line: CommandLine) -> tuple[list[FileBackend], list[str]]:
+    """Return backends on files, and the words for the others."""
+    files: list[FileBackend] = []
+    words: list[str] = []
+    for option in line.all("object"):
+        keys = option.keys("qom-type")
+        kind, name = keys.get("qom-type", ""), keys.get("id", "")
+        if not kind.startswith("memory-backend-"):
+            continue
+        if kind == "memory-backend-epc":
+            raise ArgvError(f"'{option}' moves the map and cannot be probed without SGX hardware")
+        size = keys.get("size", "")
+        if not name or not size:
+            raise ArgvError(f"'{option}' has no id or no size")
+        if kind == "memory-backend-ram":
+            plain = [("", kind), ("id", name), ("size", size), ("reserve", "off")]
+            words += ["-object", emit_keyval(plain)]
+        else:
+            align = line.backend_align(name)
+            files.append(FileBackend(name, qemu_size("size", size), align or 2 * MIB))
+    return files, words
+
+
+def _flash(line: CommandLine) -> Iterable[str]:
+    """Write flash units of the right size that hold nothing: no image is opened or locked."""
+    for image in line.flash:
+        size = line.image_size(image.path)
+        if size is None:
+            raise ArgvError(f"the size of the firmware image '{image.path}' cannot be read")
+        drive = f"if=pflash,unit={image.unit},driver=null-co,size={size},read-zeroes=on"
+        yield from ("-drive", drive)

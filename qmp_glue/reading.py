@@ -1,0 +1,131 @@
+"""What a QEMU says about its map, over an open session: queries only, nothing is changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from planner.region import GuestMap, Kind, Origin, Region, Window, WindowKind
+from planner.span import ADDRESS_LIMIT, Span
+from qmp_glue.errors import CommandError, GarbageError
+from qmp_glue.mtree import parse_mtree
+from qmp_glue.session import Session
+
+__all__ = ["PluggedMemory", "read_map", "read_memory_devices"]
+
+
+@dataclass(frozen=True, slots=True)
+class PluggedMemory:
+    """One entry of ``query-memory-devices``."""
+
+    id: str
+    #: ``dimm``, ``nvdimm``, ``virtio-mem``, ….
+    type: str
+    #: Id of the backend.
+    memdev: str
+    span: Span
+    slot: int | None
+
+
+async def read_map(session: Session, source: str, notes: Iterable[str] = ()) -> GuestMap:
+    """Read the whole map.
+
+    :param source: ``probe`` or ``live``.
+    :param notes: to go with the map.
+    :raise GlueError: QEMU did not answer, or not with a map.
+    """
+    devices = await read_memory_devices(session)
+    ids = {(device.memdev, device.span.start): device.id for device in devices if device.id}
+    regions = parse_mtree(await session.text("info mtree -f"), ids)
+    machine = str(await _get(session, "/machine", "type") or "").removesuffix("-machine")
+    windows = [*await _windows(session, regions)]
+    return GuestMap(
+        source=source,
+        machine=_family(machine),
+        qemu=str(session.version),
+        regions=regions,
+        windows=tuple(windows),
+        notes=(f"machine type {machine}", *notes),
+    )
+
+
+def _family(machine: str) -> str:
+    """Return the family whose rules hold for a machine type, or the type itself."""
+    for pattern, family in ((r"pc-q35-.*", "q35"), (r"pc-i440fx-.*", "pc"), (r"virt-\d.*", "virt")):
+        if re.fullmatch(pattern, machine):
+            return family
+    return machine
+
+
+async def read_memory_devices(session: Session) -> tuple[PluggedMemory, ...]:
+    """Return the memory devices, lowest first.
+
+    :raise GlueError: as :func:`read_map`.
+    """
+    answer = await session.execute("query-memory-devices")
+    try:
+        found = [_plugged(entry["type"], entry["data"]) for entry in answer]
+    except (KeyError, TypeError, ValueError):
+        raise GarbageError(
+            f"{session.name}: query-memory-devices answered something else"
+        ) from None
+    return tuple(sorted((item for item in found if item), key=lambda item: item.span))
+
+
+def _plugged(kind: str, data: dict[str, Any]) -> PluggedMemory | None:
+    base = data.get("addr", data.get("memaddr"))
+    size = data.get("max-size", data.get("size"))
+    if base is None or not size:
+        return None
+    memdev = str(data.get("memdev", "")).rpartition("/")[2]
+    return PluggedMemory(
+        str(data.get("id", "")),
+        str(kind),
+        memdev,
+        Span.sized(int(base), int(size)),
+        data.get("slot"),
+    )
+
+
+async def _get(session: Session, path: str, name: str) -> object:
+    """Read a property of an object; None when there is no such object or property."""
+    try:
+        return await session.execute("qom-get", {"path": path, "property": name})
+    except CommandError:
+        return None
+
+
+#: Host bridges of the PC boards, and the names of the bounds they report. The end is one past the
+#: last byte: hw/pci-host/q35.c ``q35_host_get_pci_hole_end()``, QEMU 7.2.
+_PC_BRIDGES = ("/machine/q35", "/machine/i440fx")
+_PC_HOLES = (
+    ("pci-hole", "pci-mmio32", WindowKind.PCI_MMIO32),
+    ("pci-hole64", "pci-mmio64", WindowKind.PCI_MMIO64),
+)
+
+
+async def _windows(session: Session, regions: Iterable[Region]) -> list[Window]:
+    path = "/machine/device-memory[0]"
+    base, size = await _get(session, path, "addr"), await _get(session, path, "size")
+    windows = []
+    if isinstance(base, int) and isinstance(size, int) and 0 < size <= ADDRESS_LIMIT - base:
+        origin = Origin(f"qom-get {path}")
+        span = Span.sized(base, size)
+        windows.append(Window(span, "device-memory", WindowKind.DEVICE_MEMORY, origin))
+    for region in regions:
+        # The generic PCIe host's windows are in the map themselves, on Arm, RISC-V, LoongArch.
+        if region.name.startswith("gpex_mmio_window") and region.kind is Kind.IO:
+            low = region.span.start < 1 << 32
+            kind = WindowKind.PCI_MMIO32 if low else WindowKind.PCI_MMIO64
+            windows.append(Window(region.span, kind.value, kind, region.origin))
+    for bridge in _PC_BRIDGES:
+        for prefix, name, kind in _PC_HOLES:
+            start = await _get(session, bridge, f"{prefix}-start")
+            end = await _get(session, bridge, f"{prefix}-end")
+            if isinstance(start, int) and isinstance(end, int) and start < end:
+                windows.append(Window(Span(start, end), name, kind, Origin(f"qom-get {bridge}")))
+        if any(window.origin.text.endswith(bridge) for window in windows):
+            break
+    return windows
