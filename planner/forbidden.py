@@ -142,11 +142,11 @@ def _of_host(host: HostProfile, groups: Sequence[Group]) -> list[Forbidden]:
     ]
     unknown = [group for group in groups if not group.whole]
     if unknown:
-        origin = Origin("facts of the group are not whole")
+        origin = Origin("facts that are not whole")
         found.append(_entry(host, Span(0, ADDRESS_LIMIT), UNKNOWN_FACTS, unknown, origin))
     if host.address_bits is not None and host.address_bits < 64:
         beyond = Span(1 << host.address_bits, ADDRESS_LIMIT)
-        origin = Origin(f"the IOMMU translates {host.address_bits} address bits")
+        origin = Origin(f"the IOMMU's width of {host.address_bits} address bits")
         found.append(Forbidden(beyond, BEYOND_APERTURE, host.name, origin=origin))
     return found
 

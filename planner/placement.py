@@ -103,7 +103,7 @@ def _place_variant(
     machine: Machine, request: MachineRequest, demand: Demand, holes: SpanSet
 ) -> Placement | Refusal:
     whole = _built(machine, replace(request, max_bytes=demand.max_total, slots=demand.slots or 0))
-    if isinstance(whole, GuestMap) and not _blocked(machine, request, whole, holes):
+    if isinstance(whole, GuestMap) and not _blocked(machine, whole, holes):
         return _finish(machine, request, demand, ())
     ceilings = sorted(_ceilings(machine, request, holes), reverse=True)
     if not ceilings:
@@ -146,16 +146,14 @@ def _built(machine: Machine, request: MachineRequest) -> GuestMap | MachineRefus
         return refused
 
 
-def _boot_regions(machine: Machine, request: MachineRequest, guest: GuestMap) -> list[Region]:
+def _boot_regions(machine: Machine, guest: GuestMap) -> list[Region]:
     by_name = {region.name: region for region in guest.regions}
-    return [by_name[name] for name in machine.boot_ram(request) if name in by_name]
+    return [by_name[name] for name in machine.boot_ram(guest) if name in by_name]
 
 
-def _blocked(
-    machine: Machine, request: MachineRequest, guest: GuestMap, holes: SpanSet
-) -> Region | None:
+def _blocked(machine: Machine, guest: GuestMap, holes: SpanSet) -> Region | None:
     """Return the first boot region over a hole, or None."""
-    for region in _boot_regions(machine, request, guest):
+    for region in _boot_regions(machine, guest):
         if holes.overlaps(region.span):
             return region
     return None
@@ -188,10 +186,10 @@ def _ceilings(machine: Machine, request: MachineRequest, holes: SpanSet) -> set[
         guest = _built(machine, replace(request, boot_bytes=size, max_bytes=size, slots=0))
         if not isinstance(guest, GuestMap):
             continue
-        if not _blocked(machine, replace(request, boot_bytes=size), guest, holes):
+        if not _blocked(machine, guest, holes):
             good.add(size)
         blocked = holes | _walls(guest)
-        boot = _boot_regions(machine, replace(request, boot_bytes=size), guest)
+        boot = _boot_regions(machine, guest)
         # Part of boot memory may lie hidden behind a ROM (x86, below 1 MiB): it counts for -m.
         hidden = size - sum(region.span.size for region in boot)
         before = 0
@@ -224,10 +222,10 @@ def _with_boot(
         guest = _built(machine, sized)
         if isinstance(guest, MachineRefusedError):
             return refusal or Refusal("machine", guest.message, rest)
-        blocked = _blocked(machine, sized, guest, holes)
+        blocked = _blocked(machine, guest, holes)
         if blocked:
             return Refusal("boot", f"'{blocked.name}' is blocked", demand.total, blocked.span)
-        rooms = _rooms(machine, sized, guest, holes, demand.block)
+        rooms = _rooms(machine, guest, holes, demand.block)
         chosen = choose_pieces(rooms, rest, demand.slots or MAX_SLOTS)
         if isinstance(chosen, list):
             outcome = _finish(machine, replace(request, max_bytes=max_bytes), demand, tuple(chosen))
@@ -253,13 +251,11 @@ def _unless_blocked(
     return outcome
 
 
-def _rooms(
-    machine: Machine, request: MachineRequest, guest: GuestMap, holes: SpanSet, block: int
-) -> list[Span]:
+def _rooms(machine: Machine, guest: GuestMap, holes: SpanSet, block: int) -> list[Span]:
     """Return the block-aligned free stretches that pieces may be put into, lowest first."""
     kinds = (WindowKind.DEVICE_MEMORY, WindowKind.RAM_WINDOW)
     windows = SpanSet(w.span for w in guest.windows if w.kind in kinds)
-    boot = SpanSet(r.span for r in _boot_regions(machine, request, guest))
+    boot = SpanSet(r.span for r in _boot_regions(machine, guest))
     fixed = SpanSet(r.span for r in guest.regions if not r.kind.must_map)
     rooms = []
     for span in windows - holes - _walls(guest) - boot - fixed:
@@ -314,7 +310,7 @@ def _finish(
     if isinstance(guest, MachineRefusedError):
         return Refusal("machine", guest.message, demand.total)
     names = {device.id for device in devices}
-    boot = tuple(_boot_regions(machine, final, guest))
+    boot = tuple(_boot_regions(machine, guest))
     plugged = tuple(region for region in guest.regions if region.name in names)
     return Placement(final, guest, boot, plugged)
 

@@ -233,7 +233,7 @@ def _doorbell(
         pin=layout.doorbell.pin,
         size=layout.doorbell.size,
         need_bytes=max(need, MIB),
-        loc=layout.where("doorbell"),
+        loc=layout.locs.get("doorbell"),
     )
     # Where memory could not be placed, the map shown is the one as asked: its RAM may cover every
     # window, which would be blamed on the doorbell wrongly.
@@ -303,7 +303,7 @@ class _Case:
         """Return what the memory as asked meets."""
         if self.asked is None:
             return []
-        names = set(self.machine.boot_ram(self.request))
+        names = set(self.machine.boot_ram(self.asked))
         ram = [region for region in self.asked.regions if region.name in names]
         return list(dict.fromkeys(e for _, e, _ in collisions(ram, self.binding.forbidden)))
 
@@ -322,7 +322,7 @@ def _refused(case: _Case, refusal: Refusal) -> Finding:
         message += "; in the way: " + "; ".join(entry.words for entry in entries[:3])
     parties = [entry.party for entry in entries[:8]]
     if case.asked:
-        names = case.machine.boot_ram(case.request)
+        names = case.machine.boot_ram(case.asked)
         mine = next((r for r in case.asked.regions if r.name in names), None)
         if mine:
             parties.insert(0, Party(mine.name, mine.kind.value, mine.span, mine.origin))
@@ -348,4 +348,4 @@ def _what_fits(case: _Case, refusal: Refusal, most: int) -> str:
         return f"make memory.size a multiple of {show_size(block)}, such as {show_size(near)}"
     if not most:
         return "no size fits on these hosts; assign other devices or use another machine"
-    return f"{show_size(most)} fit"
+    return f"at most {show_size(most)} fit"

@@ -209,14 +209,15 @@ class HostProfile:
     def groups_in(self, scope: Scope, devices: Iterable[str]) -> tuple[Group, ...]:
         """Return the groups that bind a plan.
 
-        In scope ``host`` a group whose devices cannot be assigned anyway binds only when one of
-        them is named.
+        A group whose devices the kernel refuses anyway never binds: no map would help it.
         """
         wanted = set(devices)
-        named = [g for g in self.groups if any(member.name in wanted for member in g.devices)]
-        if scope is Scope.ASSIGNED:
-            return tuple(named)
-        return tuple(g for g in self.groups if g in named or not self.refuses(g))
+        return tuple(
+            group
+            for group in self.groups
+            if not self.refuses(group)
+            and (scope is Scope.HOST or any(member.name in wanted for member in group.devices))
+        )
 
     def usable(self, scope: Scope, devices: Iterable[str] = ()) -> SpanSet:
         """Return what every group in scope leaves usable, inside their aperture.

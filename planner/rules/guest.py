@@ -70,7 +70,7 @@ def _hotplug_window(guest: GuestMap, binding: Binding) -> list[Finding]:
             " an address yourself",
             parties=(
                 Party(window.name, window.kind.value, window.span, window.origin),
-                *(entry.party for entry in hit),
+                *(entry.party for entry in hit[:4]),
             ),
             overlap=worst.span.intersection(window.span),
         )

@@ -12,7 +12,6 @@ from __future__ import annotations
 from planner.findings import Finding, Party
 from planner.forbidden import BEYOND_APERTURE, Binding
 from planner.region import GuestMap, WindowKind
-from planner.span import Span
 from planner.units import show_size
 
 __all__ = ["judge_windows"]
@@ -36,7 +35,7 @@ def judge_windows(guest: GuestMap, binding: Binding) -> list[Finding]:
                     f"the PCI window '{window.name}' [{window.span}]"
                     f" {'reaches' if beyond else 'covers'} {entry.words}: BARs placed at"
                     f" [{shared}] are lost to peer-to-peer DMA",
-                    help=_bits_help(shared)
+                    help=_bits_help(entry.span.start)
                     if beyond
                     else "harmless unless devices talk to each other's BARs; firmware that takes"
                     " reservations can keep BARs out of that range",
@@ -47,8 +46,8 @@ def judge_windows(guest: GuestMap, binding: Binding) -> list[Finding]:
     return found + _aliased(guest, binding)
 
 
-def _bits_help(shared: Span) -> str:
-    bits = (shared.start - 1).bit_length()
+def _bits_help(end: int) -> str:
+    bits = (end - 1).bit_length()
     return f"give the guest CPU at most {bits} physical address bits, or make the window smaller"
 
 
