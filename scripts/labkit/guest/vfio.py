@@ -1,0 +1,128 @@
+"""VFIO type1 from Python: groups, containers, maps. Numbers from include/uapi/linux/vfio.h."""
+
+import ctypes
+import errno
+import fcntl
+import os
+import struct
+
+CHECK_EXTENSION, SET_IOMMU = 0x3B65, 0x3B66
+GROUP_GET_STATUS, GROUP_SET_CONTAINER = 0x3B67, 0x3B68
+GROUP_GET_DEVICE_FD = 0x3B6A
+GET_INFO, MAP_DMA, UNMAP_DMA = 0x3B70, 0x3B71, 0x3B72
+TYPE1V2 = 3
+CAP_IOVA_RANGE = 1
+READ_WRITE = 3
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
+
+PIECE = 2 << 20
+
+
+def group_of(device):
+    """Return the group number of a PCI device, None when it is in none."""
+    path = f"/sys/bus/pci/devices/{device}/iommu_group"
+    return os.path.basename(os.path.realpath(path)) if os.path.exists(path) else None
+
+
+def members(group):
+    """Return the PCI devices of a group that VFIO wants to have, bridges left out."""
+    found = []
+    for device in sorted(os.listdir(f"/sys/kernel/iommu_groups/{group}/devices")):
+        with open(f"/sys/bus/pci/devices/{device}/class") as file:
+            if not file.read().startswith(("0x0604", "0x0600")):
+                found.append(device)
+    return found
+
+
+def driver_of(device):
+    """Return the driver's name, empty when there is none."""
+    path = f"/sys/bus/pci/devices/{device}/driver"
+    return os.path.basename(os.readlink(path)) if os.path.islink(path) else ""
+
+
+class Container:
+    """A container with groups, and memory to map."""
+
+    def __init__(self, groups):
+        """Open it; raises OSError naming the step that the kernel refused."""
+        self.fd = os.open("/dev/vfio/vfio", os.O_RDWR)
+        self.groups = []
+        for number, group in enumerate(groups):
+            fd = os.open(f"/dev/vfio/{group}", os.O_RDWR)
+            self.groups.append(fd)
+            step("SET_CONTAINER", fd, GROUP_SET_CONTAINER, struct.pack("i", self.fd))
+            if number == 0:
+                step("SET_IOMMU", self.fd, SET_IOMMU, TYPE1V2)
+
+    def close(self):
+        """Close everything; the kernel unmaps."""
+        for fd in self.groups:
+            os.close(fd)
+        os.close(self.fd)
+
+    def ranges(self):
+        """Return page sizes and the usable ranges, last byte included, as the kernel tells."""
+        buffer = bytearray(4096)
+        struct.pack_into("I", buffer, 0, len(buffer))
+        fcntl.ioctl(self.fd, GET_INFO, buffer, True)
+        _argsz, _flags, pages, offset = struct.unpack_from("IIQI", buffer)
+        found = []
+        while offset:
+            kind, _version, following = struct.unpack_from("HHI", buffer, offset)
+            if kind == CAP_IOVA_RANGE:
+                count = struct.unpack_from("I", buffer, offset + 8)[0]
+                found = [
+                    struct.unpack_from("QQ", buffer, offset + 16 + 16 * n) for n in range(count)
+                ]
+            offset = following
+        return pages, found
+
+    def map(self, address, iova, size):
+        """Map and unmap again; return 0 or the errno of the map."""
+        request = struct.pack("IIQQQ", 32, READ_WRITE, address, iova, size)
+        try:
+            fcntl.ioctl(self.fd, MAP_DMA, request)
+        except OSError as error:
+            return error.errno
+        fcntl.ioctl(self.fd, UNMAP_DMA, bytearray(struct.pack("IIQQ", 24, 0, iova, size)), True)
+        return 0
+
+
+def step(name, fd, request, argument):
+    """Do an ioctl, naming it when it fails."""
+    try:
+        fcntl.ioctl(fd, request, argument)
+    except OSError as error:
+        raise OSError(error.errno, f"{name}: {os.strerror(error.errno)}") from error
+
+
+def memory(size):
+    """Return the address of *size* bytes that can be mapped: the same 2 MiB over and over.
+
+    However large a map of it is, it pins few pages.
+    """
+    base = anonymous(size)
+    fd = os.memfd_create("lab")
+    os.ftruncate(fd, PIECE)
+    for at in range(base, base + size, PIECE):
+        # PROT_READ|WRITE, MAP_SHARED|MAP_FIXED
+        if libc.mmap(at, PIECE, 3, 0x11, fd, 0) in (None, ctypes.c_void_p(-1).value):
+            raise OSError(ctypes.get_errno(), "mmap of the memory to map")
+    return base
+
+
+def anonymous(size):
+    """Return the address, 2 MiB aligned, of *size* bytes nobody can touch.
+
+    The kernel judges the IOVA before it pins: a map of such memory fails with EFAULT where the
+    IOVA was accepted. So a span of terabytes can be asked about.
+    """
+    # PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE
+    base = libc.mmap(None, size + PIECE, 0, 0x4022, -1, 0)
+    if base in (None, ctypes.c_void_p(-1).value):
+        raise OSError(ctypes.get_errno() or errno.ENOMEM, "mmap of untouchable memory")
+    return -(-base // PIECE) * PIECE
