@@ -48,7 +48,7 @@ def draw_host(
 
     :param paint: called with a text and ``bold``, ``hole``, ``error``, ``warning`` or ``note``.
     """
-    groups = profile.groups_in(scope, devices) if scope is Scope.ASSIGNED else profile.groups
+    groups = profile.groups_of(devices) if scope is Scope.ASSIGNED else profile.groups
     lines = [*_head(profile, paint)]
     for members in _alike(profile, groups):
         lines += ["", *_block(profile, members, paint)]
@@ -149,7 +149,7 @@ def _msi(profile: HostProfile) -> Iterator[str]:
     yield f"MSI window [{SOFTWARE_MSI}]: holds {holds}{assumed}"
     if profile.doorbells is not None:
         need = show_size(msi_window_bytes(profile))
-        yield f"  {profile.doorbells} doorbells need a window of {need}"
+        yield f"  for {profile.doorbells} a window of {need} is needed"
 
 
 def _finding(finding: Finding, paint: Paint) -> Iterator[str]:

@@ -192,6 +192,11 @@ class HostProfile:
                 return group
         return None
 
+    def groups_of(self, devices: Iterable[str]) -> tuple[Group, ...]:
+        """Return the groups that the named devices are in, also those the kernel refuses."""
+        wanted = set(devices)
+        return tuple(g for g in self.groups if any(d.name in wanted for d in g.devices))
+
     def refuses(self, group: Group) -> bool:
         """Say whether the kernel refuses to assign the group's devices because of ``direct``.
 
@@ -223,14 +228,16 @@ class HostProfile:
         """Return what every group in scope leaves usable, inside their aperture.
 
         Nothing is usable where nothing is known: on a host without IOMMU groups, where a group in
-        scope is not whole, and for a device that is in no group.
+        scope is not whole, and for a device that is in no group or that the kernel refuses.
         """
         named = tuple(devices)
         binding = self.groups_in(scope, named)
         if not self.groups or not all(group.whole for group in binding):
             return SpanSet()
-        if scope is Scope.ASSIGNED and any(self.group_of(device) is None for device in named):
-            return SpanSet()
+        if scope is Scope.ASSIGNED:
+            owners = [self.group_of(device) for device in named]
+            if any(owner is None or self.refuses(owner) for owner in owners):
+                return SpanSet()
         # Groups of one host mostly share their regions, as objects: each set is looked at once.
         distinct = {id(group.regions): group.regions for group in binding}.values()
         forbidden = SpanSet.from_bounds(

@@ -40,10 +40,17 @@ _RANK = {
     str(ReservedType.MSI): 3,
 }
 
+_TEXT = {word.encode(): word for word in _RANK}
+
 #: Page sizes of Linux hosts; the kernel's text never exceeds one page less a byte.
 _PAGES = (4096, 16384, 65536)
 
 _LINE = re.compile(r"(0x[0-9a-f]{1,16})[ \t]+(0x[0-9a-f]{1,16})[ \t]+(\S+)\Z", re.IGNORECASE)
+
+#: Just what the kernel prints, in bytes: most texts are nothing but such lines.
+_KERNEL_LINES = re.compile(
+    rb"0x([0-9a-f]{16}) 0x([0-9a-f]{16}) (direct|direct-relaxable|reserved|msi)\n"
+)
 
 #: More findings about one text than this say nothing new.
 _MOST_FINDINGS = 20
@@ -102,9 +109,12 @@ def parse_reserved(
     :param groups: the groups whose file has these bytes.
     :param pasted: the text came through ``grep``, which ends every line, also one the kernel cut.
     """
+    cut = cut_by_size(len(data), pasted=pasted)
+    regions = None if cut else _plain_lines(data, source)
+    if regions is not None:
+        return Reserved(regions, (), whole=True)
     reader = LineReader(groups)
     text = data.decode("ascii", errors="backslashreplace")
-    cut = cut_by_size(len(data), pasted=pasted)
     lines = text.split("\n")
     unfinished = lines.pop()
     if not text.strip():
@@ -117,6 +127,28 @@ def parse_reserved(
     if cut or reader.cut_word:
         reader.truncated(cut or reader.cut_word)
     return reader.result()
+
+
+def _plain_lines(data: bytes, source: str) -> tuple[HostRegion, ...] | None:
+    """Read a text in which nothing is out of the ordinary; None leaves it to the line reader.
+
+    A host has thousands of lines, and hardly ever one that needs more than this.
+    """
+    found = _KERNEL_LINES.findall(data)
+    # All but the word are 39 bytes: nothing may stand between the lines or behind them.
+    if not found or sum(len(word) for _, _, word in found) + 39 * len(found) != len(data):
+        return None
+    regions = []
+    apart, before = True, -1
+    for number, (low, high, word) in enumerate(found, 1):
+        first, end = int(low, 16), int(high, 16) + 1
+        if end <= first or (first == 0 and end == ADDRESS_LIMIT):
+            return None
+        apart = apart and first > before
+        before = end
+        origin = Origin(f"{source} line {number}")
+        regions.append(HostRegion(Span(first, end), _TEXT[word], origin))
+    return tuple(regions) if apart else merge(regions)
 
 
 def cut_by_size(size: int, *, pasted: bool) -> str:

@@ -28,8 +28,6 @@ from planner.host.reserved import (
 
 __all__ = ["HostUnreadableError", "read_sysfs"]
 
-_PCI_NAME = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z")
-
 #: Beginning of a name in class/iommu → kind. The drivers name their units so:
 #: ``iommu_device_sysfs_add()`` in drivers/iommu/{intel/dmar,amd/init,arm/arm-smmu*}.c.
 _KINDS = (
@@ -49,6 +47,9 @@ _UNSAFE = tuple(
     f"module/{module}/parameters/allow_unsafe_interrupts"
     for module in ("vfio_iommu_type1", "iommufd")
 )
+
+
+_FIRST_READ = 4096
 
 
 class HostUnreadableError(Exception):
@@ -112,8 +113,9 @@ def _slurp(path: str) -> bytes:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        data = os.read(descriptor, 1 << 17)
-        if len(data) == 1 << 17:
+        # A larger buffer would cost more to allocate than the file to read.
+        data = os.read(descriptor, _FIRST_READ)
+        if len(data) == _FIRST_READ:
             while more := os.read(descriptor, 1 << 20):
                 data += more
     finally:
@@ -190,24 +192,33 @@ def _read_groups(
     sayers: dict[bytes | str, list[str]] = {}
     said: dict[str, bytes | str] = {}
     members: dict[str, list[str]] = {}
+    hashed: list[bytes] = []
     for id_ in ids:
         text: bytes | str
         try:
             text = _slurp(f"{folder}/{id_}/reserved_regions")
-            digest.update(text)
+            hashed.append(text)
         except OSError as error:
             text = error.strerror or "unknown error"
         said[id_] = text
         sayers.setdefault(text, []).append(id_)
         members[id_] = _names(f"{folder}/{id_}/devices")
-        digest.update(f"{id_} {members[id_]}\n".encode("utf-8", "surrogateescape"))
+        hashed.append(f"{id_} {' '.join(members[id_])}\n".encode("utf-8", "surrogateescape"))
+    digest.update(b"".join(hashed))
     reserved = {text: _parse(text, groups) for text, groups in sayers.items()}
     bits_of = {device: unit.bits for unit in units.values() for device in unit.devices}
+    bus = f"{sys}/bus/pci/devices"
+    on_bus = frozenset(_names(bus))
     groups = tuple(
         Group(
             id_,
             _text(f"{folder}/{id_}/type"),
-            tuple(_device(sys, f"{folder}/{id_}/devices/{name}", name) for name in members[id_]),
+            tuple(
+                _device(
+                    f"{bus}/{name}" if name in on_bus else f"{folder}/{id_}/devices/{name}", name
+                )
+                for name in members[id_]
+            ),
             reserved[said[id_]].regions,
             reserved[said[id_]].whole,
             _group_bits(members[id_], bits_of, host_bits),
@@ -250,27 +261,27 @@ def _group_bits(
     return bits if bits != host_bits else None
 
 
-def _device(sys: str, path: str, name: str) -> Device:
-    """Gather what is told of a member; a copy may have its facts here or under bus/pci only."""
-    for place in (path, f"{sys}/bus/pci/devices/{name}"):
-        if event := _text(f"{place}/uevent"):
-            facts = dict(line.split("=", 1) for line in event.splitlines() if "=" in line)
-            vendor, _, device = facts.get("PCI_ID", "").lower().partition(":")
-            class_ = _hex(facts.get("PCI_CLASS", ""))
-            return Device(
-                name,
-                f"0x{vendor}" if vendor else "",
-                f"0x{device}" if device else "",
-                f"0x{class_:06x}" if class_ is not None else "",
-                facts.get("DRIVER", ""),
-            )
-        if not os.path.isdir(place):  # noqa: PTH112
-            continue
-        vendor, device, class_code = (_text(f"{place}/{f}") for f in ("vendor", "device", "class"))
-        driver = _driver(f"{place}/driver")
-        if vendor or driver:
-            return Device(name, vendor, device, class_code, driver)
-    return Device(name)
+def _device(place: str, name: str) -> Device:
+    """Gather what a device's folder tells: ``uevent`` has it all, a copy may have single files."""
+    if event := _text(f"{place}/uevent"):
+        facts = dict(line.split("=", 1) for line in event.splitlines() if "=" in line)
+        vendor, _, device = facts.get("PCI_ID", "").lower().partition(":")
+        class_ = _hex(facts.get("PCI_CLASS", ""))
+        return Device(
+            name,
+            f"0x{vendor}" if vendor else "",
+            f"0x{device}" if device else "",
+            f"0x{class_:06x}" if class_ is not None else "",
+            facts.get("DRIVER", ""),
+        )
+    # Listed first: a lost link leaves an empty folder, and there are thousands of them.
+    present = _names(place)
+    vendor, device, class_code = (
+        _text(f"{place}/{part}") if part in present else ""
+        for part in ("vendor", "device", "class")
+    )
+    driver = _driver(f"{place}/driver") if "driver" in present else ""
+    return Device(name, vendor, device, class_code, driver)
 
 
 def _driver(path: str) -> str:

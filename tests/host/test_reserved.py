@@ -290,3 +290,23 @@ def test_no_bytes_raise_and_none_read_as_nothing_reserved(data: bytes) -> None:
 )
 def test_group_numbers_are_shown_shortly(ids: tuple[str, ...], text: str) -> None:
     assert collapse_ids(ids) == text
+
+
+KERNEL_LINES = st.lists(
+    st.builds(
+        lambda first, last, word: f"{first:#018x} {last:#018x} {word}\n",
+        st.sampled_from([0, 0x1000, 0x1800, 0x2000, 0xFEE00000]),
+        st.sampled_from([0xFFF, 0x17FF, 0x1FFF, 0x2FFF, 0xFEEFFFFF, (1 << 64) - 1]),
+        st.sampled_from(WORDS),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(KERNEL_LINES, st.sampled_from(["", "x", "\n", " "]))
+def test_the_short_way_reads_what_the_line_reader_reads(lines: list[str], tail: str) -> None:
+    """A space before the first line sends the text the long way and means nothing."""
+    text = "".join(lines) + tail
+    short, long = parse_reserved(text.encode()), parse_reserved(f" {text}".encode())
+    assert short == long
