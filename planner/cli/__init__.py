@@ -16,6 +16,9 @@ __all__ = ["main"]
 COMMANDS = {
     "host": "read what this host's IOMMUs forbid",
     "plan": "plan a guest's memory map against one or more hosts",
+    "lint": "say what is wrong with layouts and host profiles",
+    "schema": "print the JSON Schema of layouts",
+    "fmt": "write layouts in their canonical form",
 }
 
 EXIT_CODES = """\b

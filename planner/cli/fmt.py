@@ -1,0 +1,68 @@
+"""``guestmap fmt``: layouts in their canonical form, comments kept."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import click
+
+from planner.cli.output import Exit, show_findings
+from planner.cli.sources import STDIN, read_bytes
+from planner.draw.diagnostic import source_text
+from planner.findings import Finding, Severity
+from planner.layout.canonical import canonical
+from planner.layout.load import load
+
+__all__ = ["command"]
+
+
+@click.command("fmt")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("-w", "--write", is_flag=True, help="Change the files instead of printing.")
+@click.option("--check", is_flag=True, help="Only say which would change; exit with 1 if any.")
+@click.option("--diff", is_flag=True, help="Print what would change as a unified diff.")
+def command(files: tuple[str, ...], *, write: bool, check: bool, diff: bool) -> Exit:
+    r"""Write layouts in their canonical form.
+
+    Keys come in the order of the reference, PCI addresses in full and in quotes, each entry on one
+    line where it fits. Comments stay with what they were written beside or above. A layout with
+    errors is not touched; its findings are shown.
+
+    \b
+    Example:
+      guestmap fmt guest.yaml
+      guestmap fmt --write layouts/*.yaml
+      guestmap fmt - < guest.yaml
+    """
+    if write and (check or diff):
+        raise click.UsageError("--write changes files, --check and --diff do not; give one")
+    result = Exit.OK
+    for path in dict.fromkeys(files):
+        data, name = read_bytes(path)
+        layout, findings = load(data, name)
+        if layout is None:
+            errors: list[Finding] = [f for f in findings if f.severity is Severity.ERROR]
+            show_findings(errors, {name: source_text(data)})
+            result = Exit.FINDINGS
+            continue
+        text = canonical(data)
+        changed = text.encode() != data
+        if check or diff:
+            result = Exit.FINDINGS if changed else result
+            if changed:
+                click.echo(_diff(source_text(data), text, name) if diff else name, nl=not diff)
+        elif write and name != STDIN:
+            if changed:
+                Path(path).write_text(text, encoding="utf-8", newline="\n")
+                click.echo(name, err=True)
+        else:
+            click.echo(text, nl=False)
+    return result
+
+
+def _diff(before: str, after: str, name: str) -> str:
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), name, name
+    )
+    return "".join(lines)

@@ -1,0 +1,47 @@
+"""Reading the files that commands are given; ``-`` is standard input."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from planner.cli.exits import UnreadableError
+from planner.findings import Finding
+from planner.layout.model import Silence
+
+__all__ = ["STDIN", "judge_text", "read_bytes"]
+
+#: How findings name standard input.
+STDIN = "<stdin>"
+
+#: Of a profile's findings those about its text; what the host is like is no mistake of the file.
+_TEXT_OF_PROFILE = ("MM1", "MM301", "MM302", "MM303", "MM304", "MM305", "MM306")
+_PROFILE = re.compile(rb"^(?:host|groups):", re.MULTILINE)
+_LAYOUT = re.compile(rb"^(?:machine|memory):", re.MULTILINE)
+
+
+def read_bytes(path: str) -> tuple[bytes, str]:
+    """Return a file's bytes and the name findings show.
+
+    :raise UnreadableError: it cannot be read.
+    """
+    if path == "-":
+        return sys.stdin.buffer.read(), STDIN
+    try:
+        return Path(path).read_bytes(), path
+    except OSError as error:
+        raise UnreadableError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def judge_text(data: bytes, name: str) -> tuple[list[Finding], tuple[Silence, ...]]:
+    """Return what is wrong with a layout, or with a host profile, and the file's silencers."""
+    if _PROFILE.search(data) and not _LAYOUT.search(data):
+        from planner.host.profile_file import parse_profile  # noqa: PLC0415  # only for profiles
+
+        found = parse_profile(data, name).findings
+        return [finding for finding in found if finding.code.startswith(_TEXT_OF_PROFILE)], ()
+    from planner.layout.load import load  # noqa: PLC0415  # imports yaml
+
+    layout, findings = load(data, name)
+    return findings, layout.silence if layout else ()
