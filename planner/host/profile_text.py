@@ -147,7 +147,5 @@ def _escape(char: str) -> str:
     if " " <= char <= "~" or (char.isprintable() and char.isalnum()):
         return char
     code = ord(char)
-    if 0xD800 <= code <= 0xDFFF:
-        # A name that is not UTF-8; YAML can hold neither the byte nor the surrogate.
-        return "?"
-    return f"\\U{code:08x}"
+    # A name that is not UTF-8 comes as surrogates, which YAML cannot hold.
+    return "?" if 0xD800 <= code <= 0xDFFF else f"\\U{code:08x}"

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from planner.findings import Finding
+from planner.findings import Finding, Severity
 from planner.host.aperture import host_address_width, intel_address_bits
 from planner.host.dump import sort_ids
 from planner.host.iomem import bridge_windows
@@ -51,6 +51,8 @@ _UNSAFE = tuple(
 
 _FIRST_READ = 4096
 
+_VIRTIO_UNIT = re.compile(r"/virtio\d+/iommu/")
+
 
 class HostUnreadableError(Exception):
     """A path that is no host's facts at all: absent, unreadable, or another kind of folder."""
@@ -85,16 +87,13 @@ def read_sysfs(tree: str | Path = "/sys") -> HostProfile:
         address_bits=bits,
         groups=groups,
         bridge_windows=windows,
-        isolated_msi=_isolated(roots.sys),
         page_bytes=_page_bytes(roots),
-        findings=(*findings, *unseen),
+        findings=(*findings, *unseen, *_unchecked_interrupts(roots.sys)),
         sha256=digest.hexdigest(),
     )
 
 
 def _find_roots(tree: str) -> _Roots:
-    if not os.path.isdir(tree):  # noqa: PTH112  # text paths throughout this module
-        raise HostUnreadableError(f"{tree} is not a folder that can be read")
     for sys in (tree, f"{tree}/sys"):
         if any(os.path.isdir(f"{sys}/{part}") for part in ("kernel", "class", "bus")):  # noqa: PTH112
             folder, name = os.path.split(os.path.abspath(sys))  # noqa: PTH100
@@ -154,7 +153,10 @@ def _read_units(sys: str) -> dict[str, _Unit]:
         path = f"{sys}/class/iommu/{name}"
         cap, ecap = (_hex(_text(f"{path}/intel-iommu/{register}")) for register in ("cap", "ecap"))
         bits = None if cap is None else intel_address_bits(cap, ecap or 0)
-        virtio = any(part.startswith("virtio") for part in _names(f"{path}/device"))
+        # A virtio-iommu's unit is named after the PCI device; only its place says what it is.
+        virtio = bool(_VIRTIO_UNIT.search(_link(path))) or "DRIVER=virtio_iommu" in _text(
+            f"{path}/device/uevent"
+        )
         units[name] = _Unit(bits, tuple(_names(f"{path}/devices")), virtio)
     return units
 
@@ -286,10 +288,15 @@ def _device(place: str, name: str) -> Device:
 
 def _driver(path: str) -> str:
     """Return the name a driver link points to, or the text of a file in its place."""
+    return _link(path).rpartition("/")[2] or _text(path)
+
+
+def _link(path: str) -> str:
+    """Return where a link points, also when nothing is there; empty when it is no link."""
     try:
-        return os.readlink(path).rpartition("/")[2]  # noqa: PTH115
+        return os.readlink(path)  # noqa: PTH115
     except OSError:
-        return _text(path)
+        return ""
 
 
 def _read_windows(proc: str) -> tuple[tuple[BridgeWindow, ...], list[Finding]]:
@@ -308,9 +315,22 @@ def _read_windows(proc: str) -> tuple[tuple[BridgeWindow, ...], list[Finding]]:
     return (), [unseen]
 
 
-def _isolated(sys: str) -> bool | None:
-    """Tell whether MSIs are isolated: no bit in sysfs says so, only that somebody gave up on it."""
-    return False if any(_text(f"{sys}/{path}") == "Y" for path in _UNSAFE) else None
+def _unchecked_interrupts(sys: str) -> list[Finding]:
+    """Say when VFIO was told not to look whether interrupts are isolated.
+
+    No file says whether they are: only that somebody gave up on it, which proves neither.
+    """
+    set_in = [path for path in _UNSAFE if _text(f"{sys}/{path}") == "Y"]
+    return [
+        Finding(
+            "MM309",
+            f"{path} is Y, so VFIO does not look whether interrupts are isolated",
+            "where they are not, a guest can raise any interrupt of the host; the kernel's log"
+            " tells ('Enabled IRQ remapping', or a GICv3 ITS)",
+            level=Severity.NOTE,
+        )
+        for path in set_in
+    ]
 
 
 def _page_bytes(roots: _Roots) -> int | None:

@@ -41,6 +41,7 @@ def document(*args: str) -> Any:
         ("seattle", (str(HOSTS / "amd-seattle.yaml"), "--page-size", "4KiB")),
         ("xavier", (str(HOSTS / "jetson-xavier.yaml"),)),
         ("xgene2", (str(HOSTS / "apm-xgene2.yaml"),)),
+        ("rmrr", ("--sysfs", str(ROOT / "tests" / "captures" / "intel-rmrr-7.2"))),
         ("raptor-lake", (str(HOSTS / "acer-raptor-lake.yaml"),)),
     ],
 )
@@ -48,8 +49,7 @@ def test_text_is_as_it_was(
     golden: Any, monkeypatch: pytest.MonkeyPatch, name: str, args: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(ROOT)
-    relative = (args[0].removeprefix(f"{ROOT}/"), *args[1:])
-    result = run(*relative)
+    result = run(*(arg.removeprefix(f"{ROOT}/") for arg in args))
     golden(f"cli/golden/host-{name}.txt", result.stdout + f"exit {int(result.return_value)}\n")
 
 
@@ -159,6 +159,21 @@ def test_what_cannot_be_done_ends_with_two(args: tuple[str, ...], message: str) 
     result = CliRunner().invoke(group, ["host", *args])
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_groups_behind_unlike_units_are_apart(tmp_path: Path) -> None:
+    file = tmp_path / "h.yaml"
+    file.write_text(
+        "schema: 1\nhost: {name: h, address-bits: 39}\n"
+        'regions: ["0xfee00000 0xfeefffff msi"]\n'
+        'groups: [{id: "1"}, {id: "2", address-bits: 48}]\n',
+        encoding="utf-8",
+    )
+    text = run(str(file)).stdout
+    assert "\ngroup 2, 48 address bits\n" in text
+    assert text.count("0xfef00000-0x0000007fffffffff") == 0
+    assert text.count("0x00000000fef00000-0x0000007fffffffff") == 2
+    assert text.count("0x00000000fef00000-0x0000ffffffffffff") == 1
 
 
 def test_colour_only_adds_colour() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,6 +226,26 @@ reserved: |
     assert shown(profile) == []
     assert [found.id for found in profile.groups] == ["27", "28"]
     assert profile.groups[1].devices == (Device("0000:29:00.0"),)
+
+
+def test_a_profile_without_host_is_named_after_its_file() -> None:
+    profile = parse_profile(b'schema: 1\nregions: ["0xfee00000 0xfeefffff msi"]\n', "a/b.yaml")
+    assert profile.name == "b"
+    assert profile.findings == ()
+    assert profile.groups[0].whole
+
+
+def test_an_empty_host_is_said_once() -> None:
+    profile = by_hand('schema: 1\nhost:\nregions: ["0xfee00000 0xfeefffff msi"]\n')
+    assert shown(profile) == ["host.yaml:2:5: MM109 'host' has no value"]
+
+
+def test_names_that_are_not_utf8_are_written_all_the_same(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path, group(0, MSI))
+    (tree / "kernel/iommu_groups/0/devices").mkdir()
+    os.mkdir(os.fsencode(tree / "kernel/iommu_groups/0/devices") + b"/dev\xff")  # noqa: PTH102
+    text = write_profile(read_sysfs(tree))
+    assert parse_profile(text.encode(), "h").groups[0].devices == (Device("dev?"),)
 
 
 def test_regions_alone_stand_for_every_group() -> None:

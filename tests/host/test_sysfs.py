@@ -139,9 +139,15 @@ def test_iommu_kind_by_its_units_names(tmp_path: Path, names: tuple[str, ...], k
     assert read_sysfs(make_tree(tmp_path, files)).iommu == kind
 
 
-def test_virtio_iommu_is_known_by_its_device(tmp_path: Path) -> None:
-    files = group(0, SW_MSI) | {"class/iommu/0000:00:05.0/device/virtio3/": ""}
-    assert read_sysfs(make_tree(tmp_path, files)).iommu == "virtio"
+def test_virtio_iommu_is_known_by_its_place_or_driver(tmp_path: Path) -> None:
+    files = group(0, SW_MSI) | {"class/iommu/": ""}
+    linked = make_tree(tmp_path / "linked", files)
+    (linked / "class/iommu/0000:00:01.0").symlink_to(
+        "../../devices/pci0000:00/0000:00:01.0/virtio0/iommu/0000:00:01.0"
+    )
+    assert read_sysfs(linked).iommu == "virtio"
+    bare = {"class/iommu/0000:00:05.0/device/uevent": "DRIVER=virtio_iommu\n"}
+    assert read_sysfs(make_tree(tmp_path / "bare", files | bare)).iommu == "virtio"
 
 
 def test_units_of_unlike_width_bind_their_own_groups(tmp_path: Path) -> None:
@@ -164,19 +170,19 @@ def test_units_of_unlike_width_bind_their_own_groups(tmp_path: Path) -> None:
     assert profile.usable(Scope.HOST)[-1].end == 1 << 39
 
 
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({}, None),
-        ({"module/vfio_iommu_type1/parameters/allow_unsafe_interrupts": "N\n"}, None),
-        ({"module/vfio_iommu_type1/parameters/allow_unsafe_interrupts": "Y\n"}, False),
-        ({"module/iommufd/parameters/allow_unsafe_interrupts": "Y\n"}, False),
-    ],
-)
-def test_interrupts_as_far_as_sysfs_tells(
-    tmp_path: Path, files: dict[str, str], expected: bool | None
-) -> None:
-    assert read_sysfs(make_tree(tmp_path, group(0, MSI) | files)).isolated_msi is expected
+@pytest.mark.parametrize("module", ["vfio_iommu_type1", "iommufd"])
+def test_that_nobody_looks_at_interrupts_is_a_note(tmp_path: Path, module: str) -> None:
+    name = f"module/{module}/parameters/allow_unsafe_interrupts"
+    strict = read_sysfs(make_tree(tmp_path / "strict", group(0, MSI) | {name: "N\n"}))
+    loose = read_sysfs(make_tree(tmp_path / "loose", group(0, MSI) | {name: "Y\n"}))
+    assert strict.isolated_msi is loose.isolated_msi is None
+    assert codes(strict) == []
+    assert [(f.severity, f.message) for f in loose.findings if f.code == "MM309"] == [
+        (
+            Severity.NOTE,
+            f"{name} is Y, so VFIO does not look whether interrupts are isolated",
+        )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -269,6 +275,35 @@ def test_what_is_no_host_is_refused(tmp_path: Path, name: str, message: str) -> 
     with pytest.raises(HostUnreadableError) as caught:
         read_host(tmp_path / name)
     assert str(caught.value) == f"{tmp_path}/{message}"
+
+
+def test_a_tree_that_is_no_tree(tmp_path: Path) -> None:
+    with pytest.raises(HostUnreadableError, match="absent is no copy of /sys"):
+        read_sysfs(tmp_path / "absent")
+
+
+CAPTURES = sorted((Path(__file__).resolve().parents[1] / "captures").glob("*/sys"))
+
+
+@pytest.mark.parametrize("tree", CAPTURES, ids=lambda tree: tree.parent.name)
+def test_trees_of_real_kernels_are_read_whole(tree: Path) -> None:
+    """Trees that kernels in QEMU showed: nothing in them is out of the ordinary."""
+    profile = read_sysfs(tree.parent)
+    kind = tree.parent.name.partition("-")[0]
+    assert profile.iommu == kind
+    assert {finding.severity for finding in profile.findings} <= {Severity.NOTE}
+    assert all(found.whole and found.devices and found.type for found in profile.groups)
+    assert all(device.vendor for found in profile.groups for device in found.devices)
+    assert profile.page_bytes == 4096
+    assert profile.bridge_windows
+    if kind == "intel":
+        assert profile.address_bits == (39 if "-39-" in tree.parent.name else 48)
+    else:
+        assert profile.address_bits is None
+
+
+def test_there_are_trees_of_real_kernels() -> None:
+    assert len(CAPTURES) >= 20
 
 
 def test_this_host_can_be_read() -> None:
