@@ -93,6 +93,7 @@ _codes(
         "MM505": ("no-doorbell", "no window below 4 GiB is free for the doorbell"),
         "MM506": ("doorbell-pin", "the pinned doorbell cannot be there"),
         "MM508": ("unaligned-memory", "the size cannot be split on the memory block"),
+        "MM601": ("cannot-judge", "what a command would do to the map cannot be told"),
     },
 )
 _codes(
@@ -106,6 +107,7 @@ _codes(
             "doorbells-overflow",
             "the host has more doorbell pages than its MSI window holds",
         ),
+        "MM317": ("msi-window-unreachable", "the kernel's MSI window lies in a reserved range"),
         "MM312": ("two-msi-kinds", "a group lists both a software and a hardware MSI window"),
         "MM404": ("bar-window-in-reserved", "a PCI window covers a range the host forbids"),
         "MM405": (
@@ -114,6 +116,7 @@ _codes(
         ),
         "MM412": ("phys-bits-beyond-aperture", "the guest CPU has more bits than the IOMMU"),
         "MM409": ("many-pieces", "the map takes many DMA mappings"),
+        "MM602": ("growth-limited", "a virtio-mem device cannot grow to its full size"),
     },
 )
 _codes(
@@ -132,6 +135,7 @@ _codes(
         ),
         "MM411": ("hotplug-window-holed", "part of the memory hotplug window is forbidden"),
         "MM507": ("doorbell-not-realised", "nothing can move the doorbell to the choice today"),
+        "MM509": ("machine-changed", "the plan changes options of the machine"),
         "MM504": ("memory-moved", "memory was split or moved around forbidden ranges"),
     },
 )

@@ -94,7 +94,8 @@ class Binding:
     @property
     def aperture_bits(self) -> int | None:
         """The narrowest known IOMMU width, or None when no host's is known."""
-        return min((h.address_bits for h in self.hosts if h.address_bits is not None), default=None)
+        starts = [e.span.start for e in self.forbidden if e.type == BEYOND_APERTURE]
+        return min(starts).bit_length() - 1 if starts else None
 
     def msi_windows(self) -> SpanSet:
         """Return the hosts' own MSI windows."""
@@ -144,11 +145,30 @@ def _of_host(host: HostProfile, groups: Sequence[Group]) -> list[Forbidden]:
     if unknown:
         origin = Origin("facts that are not whole")
         found.append(_entry(host, Span(0, ADDRESS_LIMIT), UNKNOWN_FACTS, unknown, origin))
-    if host.address_bits is not None and host.address_bits < 64:
-        beyond = Span(1 << host.address_bits, ADDRESS_LIMIT)
-        origin = Origin(f"the IOMMU's width of {host.address_bits} address bits")
-        found.append(Forbidden(beyond, BEYOND_APERTURE, host.name, origin=origin))
+    found += _beyond(host, groups)
     return found
+
+
+def _beyond(host: HostProfile, groups: Sequence[Group]) -> list[Forbidden]:
+    """Return what lies above the address bits; the IOMMU units of one host can differ."""
+    widths: dict[int, list[Group]] = {}
+    for group in groups:
+        bits = host.bits_of(group)
+        if bits is not None and bits < 64:
+            widths.setdefault(bits, []).append(group)
+    if not groups and host.address_bits is not None and host.address_bits < 64:
+        widths[host.address_bits] = []
+    return [
+        _entry(
+            host,
+            Span(1 << bits, ADDRESS_LIMIT),
+            BEYOND_APERTURE,
+            # When every group is alike, naming them all says nothing.
+            members if len(widths) > 1 else [],
+            Origin(f"the IOMMU's width of {bits} address bits"),
+        )
+        for bits, members in sorted(widths.items())
+    ]
 
 
 def _entry(

@@ -17,8 +17,8 @@ from planner.span import ADDRESS_LIMIT, GIB, Span, SpanSet, align_down, align_up
 
 __all__ = ["Demand", "Placement", "Refusal", "largest_total", "place"]
 
-#: How often maxmem is doubled to reach past a hole: from 1 GiB beyond any 64-bit space.
-_MAX_WIDENINGS = 40
+#: How often maxmem is widened to reach past holes before a variant is given up.
+_MAX_WIDENINGS = 64
 #: Boot sizes tried below the largest, one memory block apart, before a variant is given up.
 _MAX_BOOT_STEPS = 64
 #: QEMU's ceiling on memory slots, ACPI_MAX_RAM_SLOTS in include/hw/acpi/acpi.h (7.2).
@@ -215,28 +215,39 @@ def _with_boot(
     if not rest:
         outcome = _finish(machine, request, demand, ())
         return _unless_blocked(machine, outcome, holes)
+    limit = MAX_SLOTS if demand.slots is None else demand.slots
+    # The window grows with slots as well; without a wish the least that can be is assumed, so that
+    # the pieces still lie inside it when their number is known.
+    slots = 1 if demand.slots is None else demand.slots
     max_bytes = demand.max_total
     refusal: Refusal | None = None
     for _ in range(_MAX_WIDENINGS):
-        sized = replace(request, max_bytes=max_bytes, slots=demand.slots or MAX_SLOTS)
-        guest = _built(machine, sized)
+        guest = _built(machine, replace(request, max_bytes=max_bytes, slots=slots))
         if isinstance(guest, MachineRefusedError):
             return refusal or Refusal("machine", guest.message, rest)
         blocked = _blocked(machine, guest, holes)
         if blocked:
             return Refusal("boot", f"'{blocked.name}' is blocked", demand.total, blocked.span)
-        rooms = _rooms(machine, guest, holes, demand.block)
-        chosen = choose_pieces(rooms, rest, demand.slots or MAX_SLOTS)
+        chosen = choose_pieces(_rooms(machine, guest, holes, demand.block), rest, limit)
         if isinstance(chosen, list):
             outcome = _finish(machine, replace(request, max_bytes=max_bytes), demand, tuple(chosen))
-            if isinstance(outcome, Refusal):
-                return outcome
             return _unless_blocked(machine, outcome, holes)
         refusal = chosen
-        if not any(w.kind is WindowKind.DEVICE_MEMORY for w in guest.windows):
+        window = guest.window(WindowKind.DEVICE_MEMORY)
+        if window is None:
             break
-        max_bytes *= 2
+        max_bytes += _step(window.span, holes, refusal.missing)
     return refusal or Refusal("room", "device memory cannot be widened further", rest)
+
+
+def _step(window: Span, holes: SpanSet, missing: int) -> int:
+    """Return by how much to widen maxmem: what is missing, and the holes it has to reach past."""
+    end = min(window.end + missing, ADDRESS_LIMIT)
+    reach = holes & SpanSet([Span(window.end - 1, end)])
+    further = holes.gaps(Span(end - 1, ADDRESS_LIMIT))
+    # A hole that the new end falls into has to be passed whole.
+    past = further[0].start - end if further else 0
+    return align_up(missing + reach.size + max(past, 0), GIB)
 
 
 def _unless_blocked(

@@ -14,7 +14,7 @@ from planner.forbidden import PINNED_DOORBELL, Binding, Forbidden, bind
 from planner.host.doorbells import window_size
 from planner.host.profile import HostProfile
 from planner.layout.model import Layout
-from planner.machine.custom import Custom
+from planner.machine.custom import BOOT_BASE, Custom
 from planner.machine.machine import Machine
 from planner.machine.registry import for_type
 from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
@@ -22,9 +22,10 @@ from planner.placement import Demand, Placement, Refusal, largest_total, max_boo
 from planner.region import GuestMap, Loc, Origin
 from planner.rules.devices import judge_devices
 from planner.rules.guest import judge_guest
+from planner.rules.host import judge_facts, noticed
 from planner.rules.ram import collisions, judge_ram, relaxable_covered
 from planner.rules.windows import judge_windows
-from planner.span import MIB, Span, SpanSet
+from planner.span import GIB, MIB, Span, SpanSet
 from planner.units import show_size
 
 __all__ = ["Plan", "make_plan"]
@@ -71,11 +72,15 @@ def make_plan(layout: Layout, hosts: Iterable[HostProfile], inputs: Mapping[str,
     binding = bind(hosts, layout.reserve, layout.wanted)
     machine = _machine(layout)
     request = request_of(layout)
-    findings = [finding for host in binding.hosts for finding in host.findings]
+    findings = [
+        finding
+        for host in binding.hosts
+        for finding in (*noticed(host, layout.reserve, layout.wanted), *judge_facts(host))
+    ]
     findings += judge_devices(binding, _device_locs(layout))
     try:
-        block = layout.memory.block or machine.default_block(request)
-        asked = _as_asked(machine, request)
+        block = layout.memory.block or _block(machine, request)
+        tried = _as_asked(machine, request)
     except NotModelledError as error:
         findings.append(
             Finding(
@@ -86,6 +91,8 @@ def make_plan(layout: Layout, hosts: Iterable[HostProfile], inputs: Mapping[str,
             )
         )
         return _plan(layout, binding, inputs, findings=findings)
+    asked = tried if isinstance(tried, GuestMap) else None
+    refused_as_asked = None if isinstance(tried, GuestMap) else tried
     pinned = _pinned(layout, asked, binding, findings)
     holes = binding.holes | SpanSet([pinned] if pinned else [])
     demand = Demand(
@@ -103,8 +110,10 @@ def make_plan(layout: Layout, hosts: Iterable[HostProfile], inputs: Mapping[str,
     if isinstance(outcome, Refusal):
         case = _Case(layout, machine, request, demand, all_bound, asked)
         findings.append(_refused(case, outcome))
-    elif asked:
-        findings += _moved(outcome, asked, all_bound, boot_limit, layout)
+    else:
+        findings += _changed(request, outcome.request, refused_as_asked, layout.where("machine"))
+        if asked:
+            findings += _moved(outcome, asked, all_bound, boot_limit, layout)
     doorbell = None
     if guest:
         if placement:
@@ -180,13 +189,50 @@ def request_of(layout: Layout) -> MachineRequest:
     )
 
 
-def _as_asked(machine: Machine, request: MachineRequest) -> GuestMap | None:
-    """Return the map before anything moves; None when QEMU would refuse it."""
+def _as_asked(machine: Machine, request: MachineRequest) -> GuestMap | MachineRefusedError:
+    """Return the map before anything moves, or why QEMU would refuse it."""
     first = next(iter(machine.variants(request, SpanSet())), request)
     try:
         return machine.build(first)
+    except MachineRefusedError as refused:
+        return refused
+
+
+def _changed(
+    request: MachineRequest,
+    final: MachineRequest,
+    refusal: MachineRefusedError | None,
+    loc: Loc | None,
+) -> list[Finding]:
+    """Say which options of the machine the plan had to change, and why."""
+    changes = [
+        f"{key}={value}"
+        for key, value in {**final.options, **final.globals}.items()
+        if {**request.options, **request.globals}.get(key) != value and key != BOOT_BASE
+    ]
+    if final.cpu != request.cpu:
+        changes.append(f"-cpu {final.cpu}")
+    if not changes:
+        return []
+    why = (
+        f"as asked QEMU says '{refusal.message}'" if refusal else "as asked memory cannot be placed"
+    )
+    return [
+        Finding(
+            "MM509",
+            f"{why}; the plan changes the machine: {', '.join(changes)}",
+            help="launch with the plan's own arguments, 'guestmap args'",
+            loc=loc,
+        )
+    ]
+
+
+def _block(machine: Machine, request: MachineRequest) -> int:
+    """Return the guest's memory block; one that cannot be built is asked about less memory."""
+    try:
+        return machine.default_block(request)
     except MachineRefusedError:
-        return None
+        return machine.default_block(replace(request, boot_bytes=GIB, max_bytes=0, slots=0))
 
 
 def _device_locs(layout: Layout) -> dict[str, Loc | None]:

@@ -14,7 +14,7 @@ from planner.region import GuestMap, Kind, Origin, Region, Window, WindowKind
 from planner.span import MIB, Span, SpanError, SpanSet, align_up
 from planner.units import show_size
 
-__all__ = ["Custom"]
+__all__ = ["BOOT_BASE", "Custom"]
 
 #: Option of a request for this machine: where boot memory starts, chosen by ``variants``.
 BOOT_BASE = "boot-base"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from planner.findings import Finding
+from planner.findings import Finding, Party
 from planner.forbidden import bind
 from planner.host.doorbells import doorbell_findings
-from planner.host.profile import HostProfile, Scope
+from planner.host.profile import HostProfile, ReservedType, Scope
 from planner.rules.devices import judge_devices
+from planner.span import Span
 
 __all__ = ["judge_facts", "judge_host"]
 
 
 def judge_facts(profile: HostProfile) -> list[Finding]:
     """Judge what binds whichever devices are meant: the MSI windows and the address width."""
-    found = doorbell_findings(profile)
+    found = doorbell_findings(profile) + _unreachable_msi(profile)
     if profile.groups and any(profile.bits_of(group) is None for group in profile.groups):
         found.append(
             Finding(
@@ -28,6 +29,50 @@ def judge_facts(profile: HostProfile) -> list[Finding]:
     return found
 
 
+def noticed(profile: HostProfile, scope: Scope, devices: Iterable[str]) -> list[Finding]:
+    """Return what reading the facts found, as far as it concerns the groups in scope."""
+    ids = {group.id for group in profile.groups_of(devices)}
+    return [
+        finding for finding in profile.findings if scope is Scope.HOST or _concerns(finding, ids)
+    ]
+
+
+def _unreachable_msi(profile: HostProfile) -> list[Finding]:
+    """Say where a group reserves what its own MSI window needs.
+
+    Linux puts the Arm window at a fixed place without asking whether the platform can reach it;
+    "arm-smmu: Unhandled context fault" at an address below the window's size is how it shows.
+    """
+    found: dict[tuple[Span, Span], Finding] = {}
+    for group in profile.groups:
+        windows = [region for region in group.regions if region.type == ReservedType.MSI]
+        walls = [region for region in group.regions if region.type == ReservedType.RESERVED]
+        for window in windows:
+            for wall in walls:
+                shared = window.span.intersection(wall.span)
+                if shared is None or (window.span, wall.span) in found:
+                    continue
+                found[window.span, wall.span] = Finding(
+                    "MM317",
+                    f"msi [{window.span}] of group {group.id} on {profile.name} lies in"
+                    f" reserved [{wall.span}]: MSIs written to [{shared}] do not arrive",
+                    help="the platform needs a kernel that puts the window elsewhere",
+                    parties=(
+                        Party("msi", "msi", window.span, window.origin, profile.name, (group.id,)),
+                        Party(
+                            "reserved",
+                            "reserved",
+                            wall.span,
+                            wall.origin,
+                            profile.name,
+                            (group.id,),
+                        ),
+                    ),
+                    overlap=shared,
+                )
+    return list(found.values())
+
+
 def judge_host(
     profile: HostProfile, scope: Scope = Scope.HOST, devices: Iterable[str] = ()
 ) -> tuple[Finding, ...]:
@@ -38,11 +83,7 @@ def judge_host(
     :param devices: host devices somebody wants to assign.
     """
     wanted = tuple(devices)
-    ids = {group.id for group in profile.groups_in(scope, wanted)}
-    found = [
-        finding for finding in profile.findings if scope is Scope.HOST or _concerns(finding, ids)
-    ]
-    found += judge_facts(profile)
+    found = noticed(profile, scope, wanted) + judge_facts(profile)
     found += [
         finding
         for finding in judge_devices(bind([profile], scope, wanted))

@@ -1,4 +1,4 @@
-"""The house: imports point one way, each outside library has one importer, printing is the rim's."""
+"""The house: imports point one way, one importer a library, printing only at the rim."""
 
 from __future__ import annotations
 

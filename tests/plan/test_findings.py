@@ -171,6 +171,11 @@ CASES = {
         layout('machine: {type: virt, version: "7.2", cpu: max, address-bits: 36}', "size: 128GiB"),
         (arm(),),
     ),
+    "machine-changed": Case(
+        "MM509",
+        layout('machine: {type: q35, version: "7.2", cpu: EPYC}', "size: 1100GiB"),
+        (x86("amd", HT),),
+    ),
     "machine-not-modelled": Case(
         "MM204",
         layout('machine: {type: q35, version: "7.2", cpu: no-such-cpu}', "size: 64GiB"),
