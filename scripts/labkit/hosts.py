@@ -77,7 +77,7 @@ class Host:
     devices: tuple[str, ...] = field(default=(*_DEVICES, *_BRIDGED))
 
     #: Address bits by kernel, where sysfs does not tell them: what ``--address-bits`` would be given.
-    told_bits: Mapping[str, int] = field(default_factory=dict)
+    told_bits: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def has(self, device: str) -> bool:
         """Say whether the host has the PCI device."""
@@ -107,11 +107,18 @@ _Q35 = ("-M", "q35,kernel-irqchip=split", "-cpu", "max")
 _VIRT = ("-M", "virt,gic-version=3,iommu=smmuv3", "-cpu", "max,pauth-impdef=on")
 _VIOMMU = (*_BASE_MODULES, "virtio_iommu")
 _INTEL = "intel_iommu=on"
+_SMMU_BITS = {"6.1": 48, "6.12": 48, "7": 48}
 
 HOSTS = {
     host.name: host
     for host in (
-        Host("amd", "amd64", (*_Q35, "-device", "amd-iommu"), "AMD-Vi"),
+        Host(
+            "amd",
+            "amd64",
+            (*_Q35, "-device", "amd-iommu"),
+            "AMD-Vi",
+            told_bits={"7": 48},
+        ),
         Host(
             "intel-39",
             "amd64",
@@ -126,7 +133,9 @@ HOSTS = {
             "VT-d, 48 address bits",
             _INTEL,
         ),
-        Host("smmuv3", "arm64", _VIRT, "SMMUv3, GICv3 with ITS, devicetree"),
+        Host(
+            "smmuv3", "arm64", _VIRT, "SMMUv3, GICv3 with ITS, devicetree", told_bits=_SMMU_BITS
+        ),
         Host(
             "virtio-x86",
             "amd64",
@@ -152,6 +161,7 @@ HOSTS = {
             (*_Q35, "-device", "amd-iommu"),
             "AMD-Vi, an IVRS with IVMD structures",
             replaced=("amd", "IVRS"),
+            told_bits={"7": 48},
         ),
         Host(
             "intel-rmrr",
@@ -168,6 +178,7 @@ HOSTS = {
             "SMMUv3 under UEFI, ACPI",
             "acpi=force",
             firmware=True,
+            told_bits=_SMMU_BITS,
         ),
         Host(
             "smmuv3-rmr",
@@ -177,6 +188,7 @@ HOSTS = {
             "acpi=force",
             replaced=("smmuv3-acpi", "IORT", "DSDT"),
             firmware=True,
+            told_bits=_SMMU_BITS,
         ),
     )
 }

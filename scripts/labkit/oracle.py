@@ -47,6 +47,8 @@ class Result:
     mapped: int = 0
     #: Batches the kernel refused as a whole (``direct``), as guestmap said.
     refused: int = 0
+    #: Spans the kernel mapped and could not unmap; its own fault, no disagreement.
+    stuck: list[Span] = field(default_factory=list)
     #: In words, with both verdicts.
     disagreements: list[str] = field(default_factory=list)
 
@@ -110,6 +112,7 @@ def _judge(
     kernels = SpanSet(Span.inclusive(first, last) for first, last in heard["ranges"])
     if usable != kernels:
         result.disagreements.append(f"{where}: usable is {usable!r}, the kernel's {kernels!r}")
+    result.stuck += [Span.sized(start, size) for start, size in heard["stuck"]]
     for span, code in zip(spans, heard["verdicts"], strict=True):
         result.attempts += 1
         result.mapped += code == 0

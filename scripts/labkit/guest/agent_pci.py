@@ -14,6 +14,12 @@ def bind(device):
         print(f"{device} cannot be bound: {error}")
 
 
+def unbind(device):
+    """Take a PCI device from its driver."""
+    with open(f"/sys/bus/pci/devices/{device}/driver/unbind", "w") as file:
+        file.write(device)
+
+
 def bind_ungrouped():
     """Give devices without a group to vfio-pci, which gives them one.
 

@@ -15,13 +15,22 @@ def run(job):
     """Take the host's facts, then try each batch: devices and spans."""
     for batch in job["batches"]:
         for device in batch["devices"]:
-            for member in vfio.members(vfio.group_of(device) or "") if vfio.group_of(device) else ():
-                if vfio.driver_of(member) != "vfio-pci":
-                    agent_pci.bind(member)
+            take_group(vfio.group_of(device))
     facts = take.run(job)
     real, huge = vfio.memory(REAL), vfio.anonymous(HUGE)
     facts["batches"] = [attempt(batch, real, huge) for batch in job["batches"]]
     return facts
+
+
+def take_group(group):
+    """Make a group viable: its devices with vfio-pci, its bridges with the port driver or none."""
+    for member in vfio.members(group) if group else ():
+        driver = vfio.driver_of(member)
+        if not vfio.is_bridge(member):
+            if driver != "vfio-pci":
+                agent_pci.bind(member)
+        elif driver not in ("", "pcieport"):
+            agent_pci.unbind(member)
 
 
 def attempt(batch, real, huge):
@@ -38,11 +47,22 @@ def attempt(batch, real, huge):
     except OSError as error:
         return {"refused": str(error.strerror), "errno": errno.errorcode.get(error.errno, "?")}
     pages, ranges = container.ranges()
-    verdicts = []
+    verdicts, stuck = [], []
     for start, size in batch["spans"]:
-        code = container.map(real if size <= REAL else huge, start, size)
+        code, clean = container.map(real if size <= REAL else huge, start, size)
         if code == errno.EFAULT and size > REAL:
             code = 0
         verdicts.append(code)
+        if not clean:
+            # A kernel that cannot unmap again would judge later spans by what is left over.
+            stuck.append([start, size])
+            container.close()
+            container = vfio.Container(groups)
     container.close()
-    return {"pages": pages, "ranges": ranges, "verdicts": verdicts, "groups": groups}
+    return {
+        "pages": pages,
+        "ranges": ranges,
+        "verdicts": verdicts,
+        "stuck": stuck,
+        "groups": groups,
+    }

@@ -29,13 +29,14 @@ def group_of(device):
 
 
 def members(group):
-    """Return the PCI devices of a group that VFIO wants to have, bridges left out."""
-    found = []
-    for device in sorted(os.listdir(f"/sys/kernel/iommu_groups/{group}/devices")):
-        with open(f"/sys/bus/pci/devices/{device}/class") as file:
-            if not file.read().startswith(("0x0604", "0x0600")):
-                found.append(device)
-    return found
+    """Return the PCI devices of a group."""
+    return sorted(os.listdir(f"/sys/kernel/iommu_groups/{group}/devices"))
+
+
+def is_bridge(device):
+    """Say whether VFIO has no business with a device: a bridge, which it cannot assign."""
+    with open(f"/sys/bus/pci/devices/{device}/class") as file:
+        return file.read().startswith(("0x0604", "0x0600"))
 
 
 def driver_of(device):
@@ -82,14 +83,15 @@ class Container:
         return pages, found
 
     def map(self, address, iova, size):
-        """Map and unmap again; return 0 or the errno of the map."""
+        """Map and unmap again; return 0 or the errno of the map, and whether nothing is left."""
         request = struct.pack("IIQQQ", 32, READ_WRITE, address, iova, size)
         try:
             fcntl.ioctl(self.fd, MAP_DMA, request)
         except OSError as error:
-            return error.errno
-        fcntl.ioctl(self.fd, UNMAP_DMA, bytearray(struct.pack("IIQQ", 24, 0, iova, size)), True)
-        return 0
+            return error.errno, True
+        undo = bytearray(struct.pack("IIQQ", 24, 0, iova, size))
+        fcntl.ioctl(self.fd, UNMAP_DMA, undo, True)
+        return 0, struct.unpack_from("Q", undo, 16)[0] == size
 
 
 def step(name, fd, request, argument):
