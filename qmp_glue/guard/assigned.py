@@ -1,0 +1,186 @@
+"""Which host devices a command or a running QEMU means, and the IOMMU groups they are in.
+
+A device is named by PCI address (``host=``), by a sysfs path (``sysfsdev=``), by a character
+device (``vhostdev=``), or by a descriptor somebody passed (``fd=``), which is looked at where it
+is: in the guard when the client sends it, or in QEMU's own table.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from qmp_glue.errors import GlueError
+from qmp_glue.guard.values import Json
+from qmp_glue.guard.verdicts import PassedFd
+from qmp_glue.session import Session
+
+__all__ = ["Assigned", "UnknownDeviceError", "assigned_now", "named_by"]
+
+_PCI = re.compile(r"(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])\Z", re.IGNORECASE)
+_GROUP_FILE = re.compile(r"/dev/vfio/(?:noiommu-)?(\d+)\Z")
+_HELD = ("/dev/vfio/", "/dev/vhost-vdpa")
+_CONTAINERS = ("/machine/peripheral", "/machine/peripheral-anon")
+
+
+class UnknownDeviceError(Exception):
+    """Which host device is meant cannot be told; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Assigned:
+    """A host device by name, an IOMMU group by id, or both."""
+
+    #: As sysfs names the device; empty when only the group is known.
+    name: str
+    #: Group id where sysfs told it; empty when only the name is known.
+    group: str = ""
+
+
+def named_by(
+    arguments: Mapping[str, Json], passed: Mapping[str, PassedFd], pid: int | None, sysfs: Path
+) -> Assigned:
+    """Return the host device that the arguments of a ``device_add`` or ``netdev_add`` mean.
+
+    :param passed: descriptors the client has passed by name.
+    :param pid: QEMU's process id, to look up descriptors given by number.
+    :raise UnknownDeviceError: it cannot be told.
+    """
+    given = {key: str(value) for key, value in arguments.items() if value is not None}
+    if "sysfsdev" in given:
+        return _of_sysfs(Path(given["sysfsdev"]), sysfs)
+    if "fd" in given:
+        return _of_fd(given["fd"], passed, pid, sysfs)
+    if "vhostfd" in given:
+        return _of_fd(given["vhostfd"], passed, pid, sysfs)
+    if "vhostdev" in given:
+        return _of_char_device(Path(given["vhostdev"]), sysfs)
+    if "host" in given:
+        return Assigned(_pci_name(given["host"]))
+    raise UnknownDeviceError("it names no host device by host=, sysfsdev=, vhostdev= or fd=")
+
+
+async def assigned_now(session: Session, pid: int | None, sysfs: Path) -> tuple[Assigned, ...]:
+    """Return the host devices that QEMU holds now.
+
+    Asks QEMU for its vfio and vhost-vdpa devices, and adds what its open descriptors show, where
+    they may be looked at.
+
+    :raise GlueError: QEMU did not answer.
+    :raise UnknownDeviceError: it has one that cannot be named.
+    """
+    held = _held_by(pid, sysfs)
+    found: set[Assigned] = set(held)
+    for container in _CONTAINERS:
+        for entry in await session.execute("qom-list", {"path": container}):
+            kind = str(entry.get("type", ""))
+            if not kind.startswith(("child<vfio-", "child<vhost-vdpa-")):
+                continue
+            path = f"{container}/{entry['name']}"
+            device = await _ask_device(session, path, sysfs)
+            if device:
+                found.add(device)
+            elif not held:
+                raise UnknownDeviceError(f"which host device '{entry['name']}' is cannot be told")
+    return tuple(sorted(found))
+
+
+async def _ask_device(session: Session, path: str, sysfs: Path) -> Assigned | None:
+    for name in ("sysfsdev", "host", "vhostdev"):
+        try:
+            value = await session.execute("qom-get", {"path": path, "property": name})
+        except GlueError:
+            continue
+        if not isinstance(value, str) or not value:
+            continue
+        try:
+            return named_by({name: value}, {}, None, sysfs)
+        except UnknownDeviceError:
+            continue
+    return None
+
+
+def _held_by(pid: int | None, sysfs: Path) -> set[Assigned]:
+    """Return what QEMU's open descriptors show; empty when they may not be looked at."""
+    if pid is None:
+        return set()
+    found = set()
+    try:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                target = str(entry.readlink())
+                if target.startswith(_HELD) and target != "/dev/vfio/vfio":
+                    found.add(_of_open_file(PassedFd(target, entry.stat().st_rdev), sysfs))
+            except (OSError, UnknownDeviceError):
+                continue
+    except OSError:
+        return set()
+    return found
+
+
+def _pci_name(text: str) -> str:
+    """Write a PCI address as sysfs does."""
+    found = _PCI.match(text)
+    if not found:
+        raise UnknownDeviceError(f"'{text}' is not a PCI address")
+    domain, bus, slot, function = found.groups()
+    return f"{int(domain or '0', 16):04x}:{int(bus, 16):02x}:{int(slot, 16):02x}.{function}"
+
+
+def _of_sysfs(path: Path, sysfs: Path) -> Assigned:
+    """Walk up from a device's folder to the one that is in an IOMMU group."""
+    parts = path.parts
+    if parts[:2] == ("/", "sys"):
+        path = sysfs.joinpath(*parts[2:])
+    name = path.name
+    if not path.exists():
+        # Facts may come from another place than this sysfs: the name has to do.
+        if _PCI.match(name):
+            return Assigned(_pci_name(name))
+        raise UnknownDeviceError(f"{path} does not exist")
+    folder = path.resolve()
+    while folder != folder.parent and folder != sysfs.resolve():
+        link = folder / "iommu_group"
+        if link.exists():
+            return Assigned(folder.name, link.resolve().name)
+        folder = folder.parent
+    if _PCI.match(name):
+        return Assigned(_pci_name(name))
+    raise UnknownDeviceError(f"{path} is in no IOMMU group")
+
+
+def _of_char_device(path: Path, sysfs: Path) -> Assigned:
+    try:
+        rdev = path.stat().st_rdev
+    except OSError as exc:
+        raise UnknownDeviceError(f"{path}: {exc.strerror}") from None
+    return _of_open_file(PassedFd(str(path), rdev), sysfs)
+
+
+def _of_fd(text: str, passed: Mapping[str, PassedFd], pid: int | None, sysfs: Path) -> Assigned:
+    """Look a descriptor up: a name is getfd's, a number QEMU's own (``monitor_fd_param()``)."""
+    if text in passed:
+        return _of_open_file(passed[text], sysfs)
+    if not text.isdigit():
+        raise UnknownDeviceError(f"descriptor '{text}' was not passed through the guard")
+    entry = Path(f"/proc/{pid}/fd/{text}")
+    try:
+        return _of_open_file(PassedFd(str(entry.readlink()), entry.stat().st_rdev), sysfs)
+    except OSError as exc:
+        raise UnknownDeviceError(f"descriptor {text} of QEMU: {exc.strerror}") from None
+
+
+def _of_open_file(file: PassedFd, sysfs: Path) -> Assigned:
+    group = _GROUP_FILE.match(file.path)
+    if group:
+        return Assigned("", group[1])
+    if not file.rdev:
+        raise UnknownDeviceError(f"'{file.path}' is no VFIO or vhost device")
+    major, minor = os.major(file.rdev), os.minor(file.rdev)
+    device = sysfs / "dev" / "char" / f"{major}:{minor}" / "device"
+    if not device.exists():
+        raise UnknownDeviceError(f"'{file.path}' ({major}:{minor}) is no device sysfs knows")
+    return _of_sysfs(device.resolve(), sysfs)

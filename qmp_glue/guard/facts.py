@@ -1,0 +1,156 @@
+"""What a judgement rests on, read fresh each time: the live map and what the host forbids."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from planner.findings import Finding
+from planner.forbidden import Binding, bind
+from planner.host.profile import HostProfile, Scope
+from planner.host.read import HostUnreadableError, read_host
+from planner.region import GuestMap, Region, WindowKind
+from planner.span import Span
+from qmp_glue.errors import GlueError
+from qmp_glue.guard.assigned import Assigned, UnknownDeviceError, assigned_now
+from qmp_glue.reading import PluggedMemory, read_map, read_memory_devices
+from qmp_glue.session import Session
+
+__all__ = ["CannotJudgeError", "Live", "groups_of", "host_binding", "read_live", "usable_region"]
+
+#: How much further than asked a virtio-mem device may be used (VIRTIO_MEM_USABLE_EXTENT in
+#: hw/virtio/virtio-mem.c, QEMU 7.2): two of the guest's memory blocks.
+_EXTENT: Final = {"x86_64": 256 << 20, "i386": 256 << 20}
+_LARGEST_EXTENT: Final = 1 << 30
+
+
+class CannotJudgeError(Exception):
+    """The facts for a judgement cannot be had; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A running QEMU as it is now."""
+
+    guest: GuestMap
+    plugged: tuple[PluggedMemory, ...]
+    assigned: tuple[Assigned, ...]
+    #: Device memory; None when the machine has none.
+    window: Span | None
+    #: QEMU's name of the target, ``x86_64``.
+    target: str
+
+    @property
+    def hash(self) -> str:
+        """A short name for this very map."""
+        text = "\n".join(f"{r.span} {r.kind} {r.name}" for r in self.guest.regions)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def taken(self) -> tuple[Span, ...]:
+        """What the memory devices take of device memory."""
+        return tuple(device.span for device in self.plugged)
+
+
+def usable_region(requested: int, size: int, block: int, target: str) -> int:
+    """Return how much of a virtio-mem device may hold memory.
+
+    The guest may plug blocks anywhere in the usable region, which reaches beyond what is requested:
+    ``virtio_mem_resize_usable_region()`` in hw/virtio/virtio-mem.c, QEMU 7.2.
+    """
+    if not requested:
+        return 0
+    usable = min(size, requested + _EXTENT.get(target, _LARGEST_EXTENT))
+    return min(size, -(-usable // block) * block)
+
+
+async def read_live(session: Session, pid: int | None, sysfs: Path) -> Live:
+    """Read the map, the memory devices and the assigned devices.
+
+    :raise CannotJudgeError: one of them cannot be read.
+    """
+    try:
+        plugged = await read_memory_devices(session)
+        guest = await read_map(session, "live")
+        target = (await session.execute("query-target"))["arch"]
+        raw = await session.execute("query-memory-devices")
+        assigned = await assigned_now(session, pid, sysfs)
+    except (GlueError, UnknownDeviceError, KeyError, TypeError, ValueError) as exc:
+        raise CannotJudgeError(f"the live map cannot be read: {exc}") from exc
+    window = next((w.span for w in guest.windows if w.kind is WindowKind.DEVICE_MEMORY), None)
+    return Live(_cut(guest, raw, plugged, str(target)), plugged, assigned, window, str(target))
+
+
+def _cut(
+    guest: GuestMap,
+    raw: list[dict[str, dict[str, int]]],
+    plugged: tuple[PluggedMemory, ...],
+    target: str,
+) -> GuestMap:
+    """Cut virtio-mem regions to what may hold memory: only that is mapped for DMA."""
+    limits: dict[Span, int] = {}
+    for entry in raw:
+        data = entry["data"]
+        if "requested-size" in data:
+            span = Span.sized(data["memaddr"], data["max-size"])
+            limits[span] = usable_region(
+                data["requested-size"], data["max-size"], data["block-size"], target
+            )
+    regions: list[Region] = []
+    for region in guest.regions:
+        owner = next((d.span for d in plugged if d.span.contains(region.span)), None)
+        if owner is None or owner not in limits:
+            regions.append(region)
+            continue
+        end = min(region.span.end, owner.start + limits[owner])
+        if end > region.span.start:
+            regions.append(replace(region, span=Span(region.span.start, end)))
+    return replace(guest, regions=tuple(regions))
+
+
+def groups_of(host: HostProfile, devices: tuple[Assigned, ...]) -> tuple[str, ...]:
+    """Return names that stand for the groups of *devices* in *host*: one member of each.
+
+    :raise CannotJudgeError: a device is in no group the facts know.
+    """
+    names = []
+    for device in devices:
+        group = host.group_of(device.name) if device.name else None
+        if group is None and device.group:
+            group = next((each for each in host.groups if each.id == device.group), None)
+        if group is None or not group.devices:
+            shown = device.name or f"group {device.group}"
+            raise CannotJudgeError(f"{shown} is in no IOMMU group of {host.name}")
+        if not any(member.name == device.name for member in group.devices):
+            names.append(group.devices[0].name)
+        else:
+            names.append(device.name)
+    return tuple(sorted(set(names)))
+
+
+async def host_binding(
+    source: str, scope: Scope, devices: tuple[Assigned, ...]
+) -> tuple[Binding, frozenset[str]]:
+    """Read the host's facts and return what binds, and the ids of the groups of *devices*.
+
+    :param source: ``/sys``, a copied tree, or a profile file.
+    :raise CannotJudgeError: the facts cannot be read, or do not know a device.
+    """
+    try:
+        # A host with a thousand groups takes tens of milliseconds: events must not wait for it.
+        host = await asyncio.to_thread(read_host, source)
+    except (HostUnreadableError, OSError, ValueError) as exc:
+        raise CannotJudgeError(f"the host's facts cannot be read: {exc}") from exc
+    if not host.groups and any(finding.code != "MM307" for finding in _errors(host)):
+        reason = "; ".join(finding.message for finding in _errors(host))
+        raise CannotJudgeError(f"the host's facts cannot be read: {reason}")
+    names = groups_of(host, devices)
+    ids = frozenset(group.id for name in names if (group := host.group_of(name)))
+    return bind([host], scope, names), ids
+
+
+def _errors(host: HostProfile) -> list[Finding]:
+    return [finding for finding in host.findings if finding.severity == "error"]
