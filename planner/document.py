@@ -10,12 +10,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from planner.findings import span_json
+from planner.forbidden import Forbidden
 from planner.machine.request import MachineRequest, MemoryDevice
 from planner.plan import Plan
-from planner.region import Region
+from planner.region import Kind, Origin, Region, Window, WindowKind
 from planner.span import Span, SpanSet
 
-__all__ = ["FORMAT", "VERSION", "DocumentError", "plan_json", "read_request", "request_json"]
+__all__ = [
+    "FORMAT",
+    "VERSION",
+    "DocumentError",
+    "plan_json",
+    "read_doorbell",
+    "read_forbidden",
+    "read_map",
+    "read_request",
+]
 
 FORMAT = "guestmap/plan"
 VERSION = 1
@@ -34,7 +44,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "layout": plan.layout.name,
         "ok": plan.ok,
         "machine": _machine_json(plan),
-        "inputs": dict(plan.inputs),
+        "inputs": {name: source.sha256 for name, source in sorted(plan.inputs.items())},
+        "sources": {name: source.path for name, source in sorted(plan.inputs.items())},
         "scope": plan.binding.scope.value,
         "hosts": [host.name for host in plan.binding.hosts],
         "devices": list(plan.layout.devices),
@@ -73,7 +84,7 @@ def _region_json(region: Region) -> dict[str, Any]:
 def _machine_json(plan: Plan) -> dict[str, Any]:
     spec = plan.layout.machine
     if plan.placement:
-        return request_json(plan.placement.request)
+        return _request_json(plan.placement.request)
     return {"type": spec.type, "version": spec.version, "cpu": spec.cpu}
 
 
@@ -110,12 +121,18 @@ def _ram_json(plan: Plan) -> dict[str, Any]:
         "spans": [span_json(span) for span in boot],
     }
     data["pieces"] = [
-        {"name": piece.name, **span_json(piece.span)} for piece in plan.placement.pieces
+        {
+            "name": device.id,
+            "driver": device.driver,
+            "memdev": device.memdev,
+            **span_json(Span.sized(device.addr or 0, device.size)),
+        }
+        for device in plan.placement.request.devices
     ]
     return data
 
 
-def request_json(request: MachineRequest) -> dict[str, Any]:
+def _request_json(request: MachineRequest) -> dict[str, Any]:
     """Return a machine request as JSON data."""
     return {
         "type": request.type,
@@ -155,9 +172,14 @@ def read_request(document: Mapping[str, Any]) -> MachineRequest:
             boot_bytes=int(machine["boot_bytes"], 16),
             max_bytes=int(machine["max_bytes"], 16),
             slots=int(machine["slots"]),
-            firmware=machine["type"] == "virt",
             devices=tuple(
-                MemoryDevice(piece["name"], int(piece["size"], 16), int(piece["base"], 16))
+                MemoryDevice(
+                    piece["name"],
+                    int(piece["size"], 16),
+                    int(piece["base"], 16),
+                    piece["driver"],
+                    memdev=piece["memdev"],
+                )
                 for piece in document["ram"]["pieces"]
             ),
         )
@@ -165,19 +187,59 @@ def read_request(document: Mapping[str, Any]) -> MachineRequest:
         raise DocumentError(f"the plan is damaged: {error!r}") from error
 
 
-def read_regions(document: Mapping[str, Any]) -> tuple[tuple[str, str, Span], ...]:
-    """Read back (name, kind, span) of the planned regions.
+def read_map(document: Mapping[str, Any]) -> tuple[tuple[Region, ...], tuple[Window, ...]]:
+    """Read back the planned regions and windows.
 
-    :raise DocumentError: a range is damaged.
+    :raise DocumentError: something is damaged.
     """
+    origin = Origin("the plan")
     try:
-        return tuple(
-            (
-                entry["name"],
-                entry["kind"],
-                Span.inclusive(int(entry["base"], 16), int(entry["last"], 16)),
-            )
+        regions = tuple(
+            Region(_span(entry), entry["name"], Kind(entry["kind"]), origin)
             for entry in document["regions"]
+        )
+        windows = tuple(
+            Window(_span(entry), entry["name"], WindowKind(entry["kind"]), origin)
+            for entry in document["windows"]
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DocumentError(f"the plan is damaged: {error!r}") from error
+    return regions, windows
+
+
+def read_forbidden(document: Mapping[str, Any]) -> tuple[Forbidden, ...]:
+    """Read back what the plan's hosts forbid.
+
+    :raise DocumentError: something is damaged.
+    """
+    try:
+        return tuple(
+            Forbidden(
+                _span(entry),
+                entry["type"],
+                entry["host"],
+                tuple(entry["groups"]),
+                origin=Origin("the plan"),
+            )
+            for entry in document["forbidden"]
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DocumentError(f"the plan is damaged: {error!r}") from error
+
+
+def read_doorbell(document: Mapping[str, Any]) -> Span | None:
+    """Read back the doorbell window that virtio-iommu is to report, None when it is not to.
+
+    :raise DocumentError: something is damaged.
+    """
+    doorbell = document.get("doorbell", {})
+    if doorbell.get("realised_by") != "virtio-iommu":
+        return None
+    try:
+        return _span(doorbell)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DocumentError(f"the plan is damaged: {error!r}") from error
+
+
+def _span(entry: Mapping[str, str]) -> Span:
+    return Span.inclusive(int(entry["base"], 16), int(entry["last"], 16))

@@ -100,7 +100,7 @@ _codes(
         "MM607": ("apply-failed", "a step of the plan was refused by QEMU"),
         "MM608": ("doorbell-differs", "QEMU reports another doorbell window than the plan's"),
         "MM508": ("unaligned-memory", "the size cannot be split on the memory block"),
-        "MM601": ("cannot-judge", "what a command would do to the map cannot be told"),
+        "MM701": ("cannot-judge", "what a command would do to the map cannot be told"),
     },
 )
 _codes(
@@ -123,7 +123,7 @@ _codes(
         ),
         "MM412": ("phys-bits-beyond-aperture", "the guest CPU has more bits than the IOMMU"),
         "MM409": ("many-pieces", "the map takes many DMA mappings"),
-        "MM602": ("growth-limited", "a virtio-mem device cannot grow to its full size"),
+        "MM702": ("growth-limited", "a virtio-mem device cannot grow to its full size"),
     },
 )
 _codes(

@@ -37,6 +37,8 @@ class Demand:
     slots: int | None
     #: Ceiling for later hotplug; at least *total*.
     max_total: int
+    #: QEMU's driver for pieces.
+    driver: str = "pc-dimm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +313,8 @@ def _finish(
 ) -> Placement | Refusal:
     """Build the final request: slots and maxmem as demanded, the pieces at their addresses."""
     devices = tuple(
-        MemoryDevice(f"dimm{index}", piece.size, piece.start) for index, piece in enumerate(pieces)
+        MemoryDevice(f"dimm{index}", piece.size, piece.start, demand.driver, memdev=f"mem{index}")
+        for index, piece in enumerate(pieces)
     )
     wants_more = demand.max_total > demand.total
     slots = len(pieces) + wants_more if demand.slots is None else demand.slots

@@ -28,11 +28,21 @@ from planner.rules.windows import judge_windows
 from planner.span import GIB, MIB, Span, SpanSet
 from planner.units import show_size
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Plan", "Source", "make_plan"]
 
 #: Boot memory that any firmware and kernel get, where a layout does not say: QEMU's own default,
 #: default_ram_size in hw/core/machine.c (7.2).
 BOOT_MIN = 128 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One input of a plan, so that a plan whose inputs have changed is noticed."""
+
+    #: As the user gave it.
+    path: str
+    #: Of the file's bytes, or of a host's normalised facts.
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +51,8 @@ class Plan:
 
     layout: Layout
     binding: Binding
-    #: SHA-256 of each input by name, layout first.
-    inputs: Mapping[str, str]
+    #: What the plan was made from, by name: ``layout:NAME``, ``host:NAME``.
+    inputs: Mapping[str, Source]
     #: The map as asked, before anything moved; None when the machine refused it.
     asked: GuestMap | None
     #: None when the memory could not be placed.
@@ -64,10 +74,10 @@ class Plan:
         return self.placement.guest if self.placement else self.asked
 
 
-def make_plan(layout: Layout, hosts: Iterable[HostProfile], inputs: Mapping[str, str]) -> Plan:
+def make_plan(layout: Layout, hosts: Iterable[HostProfile], inputs: Mapping[str, Source]) -> Plan:
     """Plan a layout against hosts.
 
-    :param inputs: SHA-256 of each input by name, for binding the plan to them.
+    :param inputs: what the layout and the hosts were read from, by name.
     """
     binding = bind(hosts, layout.reserve, layout.wanted)
     machine = _machine(layout)
@@ -101,6 +111,7 @@ def make_plan(layout: Layout, hosts: Iterable[HostProfile], inputs: Mapping[str,
         boot_min=layout.memory.boot_min or min(BOOT_MIN, layout.memory.size),
         slots=layout.memory.slots,
         max_total=max(layout.memory.max or 0, layout.memory.size),
+        driver=piece_driver(request),
     )
     outcome = place(machine, request, demand, holes)
     boot_limit = max_boot(machine, request, holes)
@@ -138,7 +149,7 @@ def make_plan(layout: Layout, hosts: Iterable[HostProfile], inputs: Mapping[str,
 def _plan(
     layout: Layout,
     binding: Binding,
-    inputs: Mapping[str, str],
+    inputs: Mapping[str, Source],
     *,
     findings: list[Finding],
     asked: GuestMap | None = None,
@@ -183,10 +194,17 @@ def request_of(layout: Layout) -> MachineRequest:
         options=options,
         globals=properties,
         address_bits=spec.address_bits,
-        # Arm guests learn of hotplugged memory through ACPI, which needs firmware; x86 boards bring
-        # their own.
-        firmware=spec.type == "virt",
     )
+
+
+def piece_driver(request: MachineRequest) -> str:
+    """Return the device that pieces of memory become.
+
+    An Arm guest learns of a pc-dimm through ACPI, for which QEMU wants a firmware image
+    (hw/arm/virt.c ``virt_memory_pre_plug()``: "memory hotplug is not enabled: missing acpi-ged
+    device"); virtio-mem does without.
+    """
+    return "virtio-mem-pci" if request.type == "virt" and not request.firmware else "pc-dimm"
 
 
 def _as_asked(machine: Machine, request: MachineRequest) -> GuestMap | MachineRefusedError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 from pathlib import Path
 
 import click
@@ -22,11 +21,12 @@ from planner.cli.output import (
 )
 from planner.document import plan_json
 from planner.draw.plan_text import plan_text
+from planner.host.document import facts_sha256
 from planner.host.profile import HostProfile, Scope
 from planner.host.read import HostUnreadableError, read_host
 from planner.layout.load import load
 from planner.layout.model import Layout
-from planner.plan import make_plan
+from planner.plan import Source, make_plan
 
 __all__ = ["command"]
 
@@ -73,7 +73,9 @@ def command(
 
         loaded = replace(loaded, reserve=Scope(scope))
     profiles, inputs = read_hosts(loaded, hosts)
-    plan = make_plan(loaded, profiles, {f"layout:{Path(layout).name}": loaded.sha256, **inputs})
+    plan = make_plan(
+        loaded, profiles, {f"layout:{loaded.name}": Source(layout, loaded.sha256), **inputs}
+    )
     document = plan_json(plan)
     if output:
         Path(output).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
@@ -109,7 +111,9 @@ def read_layout(path: str) -> tuple[Layout, str]:
     return loaded, text
 
 
-def read_hosts(layout: Layout, paths: tuple[str, ...]) -> tuple[list[HostProfile], dict[str, str]]:
+def read_hosts(
+    layout: Layout, paths: tuple[str, ...]
+) -> tuple[list[HostProfile], dict[str, Source]]:
     """Read the hosts to plan against, and the hash of each.
 
     :raise UnreadableError: one cannot be read.
@@ -117,28 +121,12 @@ def read_hosts(layout: Layout, paths: tuple[str, ...]) -> tuple[list[HostProfile
     folder = Path(layout.file).parent
     chosen = [Path(path) for path in paths] or [folder / path for path in layout.hosts]
     profiles: list[HostProfile] = []
-    inputs: dict[str, str] = {}
+    inputs: dict[str, Source] = {}
     for path in chosen or [Path("/sys")]:
         try:
             profile = read_host(path)
         except HostUnreadableError as error:
             raise UnreadableError(str(error)) from error
         profiles.append(profile)
-        inputs[f"host:{profile.name}"] = facts_hash(profile)
-    return profiles, dict(sorted(inputs.items()))
-
-
-def facts_hash(profile: HostProfile) -> str:
-    """Return the SHA-256 of what a host forbids, whatever the file's form."""
-    facts = [
-        profile.address_bits,
-        [
-            (
-                group.id,
-                [d.name for d in group.devices],
-                [(str(r.span), r.type) for r in group.regions],
-            )
-            for group in profile.groups
-        ],
-    ]
-    return sha256(json.dumps(facts).encode()).hexdigest()
+        inputs[f"host:{profile.name}"] = Source(str(path), facts_sha256(profile))
+    return profiles, inputs

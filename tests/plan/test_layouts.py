@@ -106,7 +106,7 @@ def test_a_terabyte_and_a_half_goes_over_the_hypertransport_hole() -> None:
 def test_every_plan_names_its_inputs_by_hash() -> None:
     document = plan_of("arm-fleet")
     data = (ROOT / "layouts/arm-fleet.yaml").read_bytes()
-    assert document["inputs"]["layout:arm-fleet.yaml"] == sha256(data).hexdigest()
+    assert document["inputs"]["layout:arm-fleet"] == sha256(data).hexdigest()
     assert len(document["inputs"]) == 4
 
 

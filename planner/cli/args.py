@@ -1,0 +1,65 @@
+"""``guestmap args``: a plan → QEMU's command line."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from planner.cli.output import exit_for, json_option, print_json, show_findings
+from planner.cli.planfile import OpenPlan, open_plan
+from planner.emit.argv import Emission, emit_argv
+
+__all__ = ["command"]
+
+
+@click.command(name="args")
+@click.argument("plan", type=click.Path(dir_okay=False, allow_dash=True))
+@click.option("--program", default="", metavar="QEMU", help="Program to name.")
+@click.option(
+    "--firmware",
+    default="",
+    metavar="FILE",
+    help="Firmware image for -bios; an Arm guest's pieces of memory are then DIMMs.",
+)
+@click.option(
+    "--no-reserve",
+    is_flag=True,
+    help="Take memory from the host only when it is used: for trying a large plan.",
+)
+@click.option(
+    "--without-pieces",
+    is_flag=True,
+    help="Leave out the pieces of memory, for 'guestmap apply' to plug into the paused guest.",
+)
+@json_option
+def command(
+    plan: str,
+    program: str,
+    firmware: str,
+    *,
+    no_reserve: bool,
+    without_pieces: bool,
+    as_json: bool,
+) -> int:
+    r"""Print the QEMU command line of a plan: the machine and its memory.
+
+    \b
+    Example:
+      guestmap plan guest.yaml -o plan.json
+      eval "$(guestmap args plan.json) -S -nodefaults"
+    """
+    opened: OpenPlan = open_plan(plan)
+    show_findings(opened.findings, {})
+    if exit_for(opened.findings):
+        return exit_for(opened.findings)
+    request = opened.request_with(firmware=bool(firmware))
+    emission = Emission(program, firmware, reserve=not no_reserve, pieces=not without_pieces)
+    argv = emit_argv(request, emission, opened.doorbell)
+    if not opened.ok:
+        click.echo("note: this plan has errors, see 'guestmap plan'", err=True)
+    if as_json:
+        print_json({"format": "guestmap/args", "version": 1, "argv": argv})
+    else:
+        click.echo(shlex.join(argv))
+    return 0

@@ -1,0 +1,102 @@
+"""``guestmap verify``: a plan against the real map of a QEMU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from planner.cli.exits import ReachError
+from planner.cli.output import color_option, exit_for, findings_text, json_option, print_json
+from planner.cli.planfile import OpenPlan, open_plan
+from planner.findings import Finding
+from planner.region import GuestMap
+from qmp_glue.apply import Target, verify_plan
+from qmp_glue.errors import GlueError
+
+__all__ = ["command", "plan_target", "qmp_option", "report"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def qmp_option(function: _F) -> _F:
+    """Add ``--qmp`` as QEMU spells it."""
+    return click.option(
+        "--qmp",
+        required=True,
+        metavar="ADDR",
+        help="QEMU's monitor: unix:PATH or HOST:PORT.",
+    )(function)
+
+
+def plan_target(path: str) -> tuple[OpenPlan, Target]:
+    """Open a plan for work on a QEMU.
+
+    :raise UnreadableError: it cannot be used.
+    """
+    opened = open_plan(path)
+    planned = GuestMap("model", opened.request.type, "", opened.regions, opened.windows)
+    return opened, Target(opened.request, planned, opened.forbidden, opened.doorbell)
+
+
+def report(
+    opened: OpenPlan,
+    work: Callable[[], list[Finding]],
+    fine: str,
+    *,
+    as_json: bool,
+    color: bool,
+) -> int:
+    """Do the work unless the plan is stale, and say what was found.
+
+    :raise ReachError: QEMU cannot be reached.
+    """
+    findings = list(opened.findings)
+    if not exit_for(findings):
+        try:
+            findings += work()
+        except GlueError as error:
+            help_text = f"\n  = help: {error.help}" if error.help else ""
+            raise ReachError(f"{error.message}{help_text}") from error
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--qmp") from error
+    findings.sort(key=Finding.urgency)
+    code = exit_for(findings)
+    if as_json:
+        print_json(
+            {
+                "format": "guestmap/report",
+                "version": 1,
+                "ok": not code,
+                "findings": [finding.to_json() for finding in findings],
+            }
+        )
+        return code
+    if findings:
+        click.echo(findings_text(findings, {}, color=color), nl=False)
+    if not code:
+        click.echo(fine)
+    return code
+
+
+@click.command(name="verify")
+@click.argument("plan", type=click.Path(dir_okay=False, allow_dash=True))
+@qmp_option
+@json_option
+@color_option
+def command(plan: str, qmp: str, *, as_json: bool, color: bool) -> int:
+    r"""Compare the real map of a QEMU, paused or running, with a plan.
+
+    \b
+    Example:
+      guestmap verify plan.json --qmp unix:vm.sock
+    """
+    opened, target = plan_target(plan)
+    return report(
+        opened,
+        lambda: verify_plan(target, qmp),
+        "verified: QEMU's real map is the plan's",
+        as_json=as_json,
+        color=color,
+    )

@@ -1,0 +1,153 @@
+"""A planned machine → QEMU's command line.
+
+Only the machine and its memory: disks, networks and assigned devices are the user's own to add.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from planner.machine.request import MachineRequest, MemoryDevice
+from planner.span import GIB, KIB, MIB, Span
+
+__all__ = ["Emission", "emit_argv", "machine_word", "memory_words", "size_word", "version_of"]
+
+_PROGRAMS = {
+    "virt": "qemu-system-aarch64",
+    "q35": "qemu-system-x86_64",
+    "pc": "qemu-system-x86_64",
+}
+_TYPES = {"virt": "virt", "q35": "pc-q35", "pc": "pc-i440fx"}
+_UNVERSIONED = {"virt": "virt", "q35": "q35", "pc": "pc"}
+#: Id of the boot memory's backend when it has to be one of our own.
+BOOT_BACKEND = "boot-ram"
+#: Id of the virtio-iommu that tells the guest about the doorbell.
+IOMMU_ID = "doorbell-iommu"
+#: QEMU 8.2 took the list as JSON, before it was an array property with a length: hw/virtio/
+#: virtio-iommu-pci.c ``virtio_iommu_pci_properties``.
+_LIST_SINCE = (8, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """How to spell the command line."""
+
+    #: Program to name; empty takes the family's usual one.
+    program: str = ""
+    #: Firmware image for ``-bios``.
+    firmware: str = ""
+    #: False gives backends ``reserve=off``: memory is taken from the host only when it is used.
+    reserve: bool = True
+    #: False leaves the pieces out, for 'guestmap apply' to plug.
+    pieces: bool = True
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """Return a version for comparing: ``7.2.22`` is (7, 2, 22)."""
+    return tuple(int(part) for part in text.split(".") if part.isdigit())
+
+
+def size_word(size_bytes: int) -> str:
+    """Return a size as QEMU reads it, exact: ``4G``, ``2944M``, ``2195520K``, bytes otherwise."""
+    for unit, letter in ((GIB, "G"), (MIB, "M"), (KIB, "K")):
+        if size_bytes % unit == 0:
+            return f"{size_bytes // unit}{letter}"
+    return f"{size_bytes}B"
+
+
+def machine_word(request: MachineRequest) -> str:
+    """Return the value of ``-machine`` without its options: ``pc-q35-7.2``."""
+    if not request.version:
+        return _UNVERSIONED[request.type]
+    return f"{_TYPES[request.type]}-{request.version}"
+
+
+def memory_words(request: MachineRequest) -> str:
+    """Return the value of ``-m``."""
+    words = f"size={size_word(request.boot_bytes)}"
+    if request.max_bytes:
+        words += f",slots={request.slots},maxmem={size_word(request.max_bytes)}"
+    return words
+
+
+def backend_word(name: str, size_bytes: int, *, reserve: bool) -> str:
+    """Return the value of ``-object`` for plain memory."""
+    return f"memory-backend-ram,id={name},size={size_word(size_bytes)}" + (
+        "" if reserve else ",reserve=off"
+    )
+
+
+def device_keys(device: MemoryDevice, bus: str = "") -> dict[str, str | int]:
+    """Return the properties of a memory device, addresses as numbers."""
+    keys: dict[str, str | int] = {"driver": device.driver, "id": device.id}
+    keys["memdev"] = device.memdev
+    if device.driver == "virtio-mem-pci":
+        keys["requested-size"] = device.size
+        if device.addr is not None:
+            keys["memaddr"] = device.addr
+    elif device.addr is not None:
+        keys["addr"] = device.addr
+    if bus:
+        keys["bus"] = bus
+    return keys
+
+
+def device_word(device: MemoryDevice) -> str:
+    """Return the value of ``-device`` for a piece, its address in hex."""
+    keys = device_keys(device)
+    driver = keys.pop("driver")
+    rest = ",".join(f"{k}={v:#x}" if isinstance(v, int) else f"{k}={v}" for k, v in keys.items())
+    return f"{driver},{rest}"
+
+
+def root_port(device: MemoryDevice) -> str:
+    """Return the id of the root port a virtio-mem piece is plugged into later."""
+    return f"port-{device.id}"
+
+
+def emit_argv(
+    request: MachineRequest,
+    emission: Emission = Emission(),
+    doorbell: Span | None = None,
+) -> list[str]:
+    """Return the command line of a planned machine.
+
+    :param doorbell: a window for virtio-iommu to report; None when nothing on this machine can.
+    """
+    options: Mapping[str, str] = dict(request.options)
+    machine = ",".join([machine_word(request), *(f"{k}={v}" for k, v in options.items())])
+    argv = [emission.program or _PROGRAMS[request.type]]
+    if not emission.reserve:
+        machine += f",memory-backend={BOOT_BACKEND}"
+    argv += ["-machine", machine]
+    if request.cpu:
+        argv += ["-cpu", request.cpu]
+    argv += ["-m", memory_words(request)]
+    for key, value in request.globals.items():
+        argv += ["-global", f"{key}={value}"]
+    if emission.firmware:
+        argv += ["-bios", emission.firmware]
+    if not emission.reserve:
+        argv += ["-object", backend_word(BOOT_BACKEND, request.boot_bytes, reserve=False)]
+    for number, device in enumerate(request.devices):
+        if emission.pieces:
+            argv += ["-object", backend_word(device.memdev, device.size, reserve=emission.reserve)]
+            argv += ["-device", device_word(device)]
+        elif device.driver == "virtio-mem-pci":
+            argv += ["-device", f"pcie-root-port,id={root_port(device)},chassis={number + 1}"]
+    if doorbell:
+        argv += ["-device", _iommu_word(doorbell, request.version)]
+    return argv
+
+
+def _iommu_word(doorbell: Span, version: str) -> str:
+    """Return a virtio-iommu that reports the doorbell as an MSI region (type 1)."""
+    region = f"{doorbell.start:#x}:{doorbell.last:#x}:1"
+    if version and version_of(version) < _LIST_SINCE:
+        return f"virtio-iommu-pci,id={IOMMU_ID},len-reserved-regions=1,reserved-regions[0]={region}"
+    return json.dumps(
+        {"driver": "virtio-iommu-pci", "id": IOMMU_ID, "reserved-regions": [region]},
+        separators=(",", ":"),
+    )

@@ -1,0 +1,196 @@
+"""A plan made real: pieces plugged into a paused QEMU, and any QEMU compared with its plan.
+
+Plugging goes one way: while a guest is paused, ``device_del`` answers but the DIMM stays. So a
+failed step ends the work with a word on what stands and what does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from planner.emit.argv import IOMMU_ID, machine_word, root_port
+from planner.emit.qmp import Command, plug_commands
+from planner.findings import Finding
+from planner.machine.request import MachineRequest
+from planner.region import GuestMap
+from planner.rules.difference import compare_maps
+from planner.span import Span
+from planner.units import show_size
+from qmp_glue.errors import CommandError
+from qmp_glue.reading import read_map
+from qmp_glue.session import Session, parse_address, run
+
+__all__ = ["Target", "apply_plan", "verify_plan"]
+
+#: States in which nothing runs yet; qapi/run-state.json ``RunState``.
+_PAUSED = ("prelaunch", "paused", "inmigrate", "preconfig")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the plan says, as far as a real QEMU can be compared with it."""
+
+    request: MachineRequest
+    #: The planned map.
+    planned: GuestMap
+    forbidden: tuple[Any, ...]
+    doorbell: Span | None
+
+
+def verify_plan(target: Target, address: str) -> list[Finding]:
+    """Compare a running QEMU with a plan.
+
+    :raise ValueError: *address* is not one.
+    :raise GlueError: nobody answers there.
+    """
+    return run(_verify_at(target, address))
+
+
+async def _verify_at(target: Target, address: str) -> list[Finding]:
+    async with await Session.open(parse_address(address), address) as session:
+        return await _verify(session, target)
+
+
+async def _verify(session: Session, target: Target) -> list[Finding]:
+    real = await read_map(session, "live")
+    found = await _other_machine(session, target, real)
+    found += compare_maps(target.planned.regions, target.planned.windows, real, target.forbidden)
+    if target.doorbell:
+        found += await _doorbell(session, target.doorbell)
+    return found
+
+
+def apply_plan(target: Target, address: str, *, reserve: bool = True) -> list[Finding]:
+    """Plug the plan's pieces into a paused QEMU, then compare it with the plan.
+
+    :raise ValueError: *address* is not one.
+    :raise GlueError: nobody answers there.
+    """
+    return run(_apply(target, address, reserve=reserve))
+
+
+async def _apply(target: Target, address: str, *, reserve: bool) -> list[Finding]:
+    async with await Session.open(parse_address(address), address) as session:
+        real = await read_map(session, "live")
+        refused = await _other_machine(session, target, real)
+        refused += await _not_paused(session)
+        if refused:
+            return refused
+        dimms = target.request.type != "virt" or any("ged" in r.name for r in real.regions)
+        request = _with_driver(target.request, "pc-dimm" if dimms else "virtio-mem-pci")
+        failed = await _plug(session, plug_commands(request, reserve=reserve), request)
+        return failed or await _verify(session, target)
+
+
+def _with_driver(request: MachineRequest, driver: str) -> MachineRequest:
+    from dataclasses import replace  # noqa: PLC0415
+
+    return replace(request, devices=tuple(replace(d, driver=driver) for d in request.devices))
+
+
+async def _plug(
+    session: Session, commands: Sequence[Command], request: MachineRequest
+) -> list[Finding]:
+    done: list[str] = []
+    for command in commands:
+        try:
+            await session.execute(command.execute, command.arguments)
+        except CommandError as error:
+            return [_failed(command, error, done, commands, request)]
+        done.append(command.purpose)
+    return []
+
+
+def _failed(
+    command: Command,
+    error: CommandError,
+    done: Sequence[str],
+    commands: Sequence[Command],
+    request: MachineRequest,
+) -> Finding:
+    open_steps = [step.purpose for step in commands[len(done) :]]
+    notes = [f"done and standing: {'; '.join(done) or 'nothing'}"]
+    notes.append(f"not done: {'; '.join(open_steps)}")
+    if "Bus" in error.description and "not found" in error.description:
+        ports = ", ".join(root_port(device) for device in request.devices)
+        notes.append(
+            f"virtio-mem is plugged into root ports ({ports});"
+            " 'guestmap args --without-pieces' puts them on the command line"
+        )
+    return Finding(
+        "MM607",
+        f"QEMU refused {command.execute} ({command.purpose}): {error.description}",
+        help="end this QEMU and launch it again: what is plugged cannot be taken back before the"
+        " guest runs",
+        notes=tuple(notes),
+    )
+
+
+async def _not_paused(session: Session) -> list[Finding]:
+    status = await session.execute("query-status")
+    state = str(status.get("status", "")) if isinstance(status, dict) else ""
+    if state in _PAUSED:
+        return []
+    return [
+        Finding(
+            "MM606",
+            f"the guest is {state or 'in an unknown state'}, and a plan is applied before it runs",
+            help="start QEMU with -S; a running guest is changed with 'guestmap hotplug'",
+        )
+    ]
+
+
+async def _other_machine(session: Session, target: Target, real: GuestMap) -> list[Finding]:
+    """Refuse a QEMU that is another machine than the plan's."""
+    wanted, request = machine_word(target.request), target.request
+    running = next(
+        (n.removeprefix("machine type ") for n in real.notes if n.startswith("machine type ")), ""
+    )
+    found: list[Finding] = []
+    if real.machine != request.type or (request.version and running != wanted):
+        found.append(
+            Finding(
+                "MM606",
+                f"the running QEMU is a {running or real.machine}, the plan is for {wanted}",
+                help="name the QEMU that was started from this plan",
+            )
+        )
+        return found
+    size = await session.execute("query-memory-size-summary")
+    base = int(size["base-memory"])
+    if base != request.boot_bytes:
+        found.append(
+            Finding(
+                "MM606",
+                f"the running QEMU has {show_size(base)} of boot memory,"
+                f" the plan {show_size(request.boot_bytes)}",
+                help="start QEMU with the plan's own arguments, 'guestmap args'",
+            )
+        )
+    return found
+
+
+async def _doorbell(session: Session, wanted: Span) -> list[Finding]:
+    """Read back what virtio-iommu tells the guest."""
+    expected = f"{wanted.start:#x}:{wanted.last:#x}:1"
+    path = f"/machine/peripheral/{IOMMU_ID}"
+    told = ""
+    for name in ("reserved-regions", "reserved-regions[0]"):
+        try:
+            value = await session.execute("qom-get", {"path": path, "property": name})
+        except CommandError as error:
+            told = told or error.description
+            continue
+        told = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        break
+    if told == expected:
+        return []
+    return [
+        Finding(
+            "MM608",
+            f"virtio-iommu should report the doorbell [{wanted}] as {expected}; QEMU says: {told}",
+            help="start QEMU with the plan's own arguments, 'guestmap args'",
+        )
+    ]
