@@ -35,6 +35,7 @@ __all__ = ["ProbeResult", "probe", "read_argv"]
 START_SECONDS = 10.0
 _EXIT_SECONDS = 1.0
 _MOST_WORDS = 2000
+_MONITOR = "guestmap-monitor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,8 @@ def _started(
             descriptors.append(descriptor)
             argv += ["-object", _file_backend(backend, descriptor)]
         argv += plan.devices
-        argv += ["-chardev", f"socket,id=guestmap-monitor,fd={theirs.fileno()}"]
-        argv += ["-mon", "chardev=guestmap-monitor,mode=control"]
+        argv += ["-chardev", f"socket,id={_MONITOR},fd={theirs.fileno()}"]
+        argv += ["-mon", f"chardev={_MONITOR},mode=control"]
         process = _spawn(program, argv, descriptors, words)
         stack.callback(_end, process)
         theirs.close()
@@ -179,14 +180,16 @@ def _file_backend(backend: FileBackend, descriptor: int) -> str:
 
 def _said(words: IO[bytes], program: str) -> Iterator[str]:
     """Yield the lines the program printed, without its own name in front."""
-    words.seek(0)
+    # The end tells why it stopped.
+    words.seek(max(words.seek(0, os.SEEK_END) - _MOST_WORDS, 0))
     text = words.read(_MOST_WORDS).decode("utf-8", "replace")
     name = Path(program).name
     for line in text.splitlines():
         plain = line.strip()
         for prefix in (program, name):
             plain = plain.removeprefix(f"{prefix}: ")
-        if plain:
+        # QEMU 11.1 warns that -mon is deprecated; 7.2 knows nothing else.
+        if plain and _MONITOR not in plain:
             yield plain
 
 
@@ -206,7 +209,9 @@ def _explain(
             f"{program}: closed its monitor without a word and goes on running",
             "is it a QEMU system emulator?",
         )
-    said = "\n".join(_said(words, program))
+    lines = list(_said(words, program))
+    errors = [line for line in lines if "warning:" not in line]
+    said = "\n".join(errors or lines)
     if code < 0:
         name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
         return LostError(f"{program}: ended by {name}" + (f": {said}" if said else ""))

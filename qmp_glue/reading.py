@@ -97,6 +97,34 @@ async def _get(session: Session, path: str, name: str) -> object:
         return None
 
 
+async def _gpex_windows(session: Session) -> list[Window]:
+    """Return the windows of a generic PCIe host that old machine types do not show in the map."""
+    owner = "/machine/unattached"
+    try:
+        children = await session.execute("qom-list", {"path": owner})
+    except CommandError:
+        return []
+    hosts = [
+        str(child.get("name"))
+        for child in children
+        if isinstance(child, dict) and child.get("type") == "child<gpex-pcihost>"
+    ]
+    windows = []
+    for host in hosts[:1]:
+        for name, kind in _GPEX_ALIASES:
+            path = f"{owner}/{host}/{name}[0]"
+            base, size = await _get(session, path, "addr"), await _get(session, path, "size")
+            if isinstance(base, int) and isinstance(size, int) and size > 0:
+                origin = Origin(f"qom-get {path}")
+                windows.append(Window(Span.sized(base, size), kind.value, kind, origin))
+    return windows
+
+
+#: hw/arm/virt.c ``create_pcie()``, QEMU 7.2.
+_GPEX_ALIASES = (
+    ("pcie-mmio", WindowKind.PCI_MMIO32),
+    ("pcie-mmio-high", WindowKind.PCI_MMIO64),
+)
 #: Host bridges of the PC boards, and the names of the bounds they report. The end is one past the
 #: last byte: hw/pci-host/q35.c ``q35_host_get_pci_hole_end()``, QEMU 7.2.
 _PC_BRIDGES = ("/machine/q35", "/machine/i440fx")
@@ -120,6 +148,8 @@ async def _windows(session: Session, regions: Iterable[Region]) -> list[Window]:
             low = region.span.start < 1 << 32
             kind = WindowKind.PCI_MMIO32 if low else WindowKind.PCI_MMIO64
             windows.append(Window(region.span, kind.value, kind, region.origin))
+    if not any(window.kind is not WindowKind.DEVICE_MEMORY for window in windows):
+        windows += await _gpex_windows(session)
     for bridge in _PC_BRIDGES:
         for prefix, name, kind in _PC_HOLES:
             start = await _get(session, bridge, f"{prefix}-start")

@@ -330,13 +330,17 @@ def _boot_backends(
 def _memory_devices(
     line: CommandLine, backends: dict[str, _BackendFacts]
 ) -> Iterable[MemoryDevice]:
+    pxb = ""
     for option in line.all("device"):
         keys = option.keys("driver")
         driver = keys.get("driver", "")
+        pxb = driver if driver.startswith("pxb") else pxb
         if driver in _UNMODELLED:
             raise NotModelledError(f"device '{driver}' is not in the machine tables")
         if driver not in MEMORY_DEVICES:
             continue
+        if pxb and driver == "virtio-mem-pci" and "bus" not in keys:
+            raise NotModelledError(f"'{option}' names no bus, and QEMU may take that of {pxb}")
         memdev = keys.get("memdev", "")
         if memdev not in backends:
             raise MachineRefusedError(

@@ -90,6 +90,8 @@ class X86Cpu:
     #: 64-bit mode, CPUID_EXT2_LM.
     long_mode: bool
     phys_bits: int
+    #: Whether it has a local APIC, and so a doorbell.
+    apic: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,11 @@ class _Model:
     long_mode: bool = True
     pae: bool = True
     pse36: bool = True
+    apic: bool = True
+
+
+#: CPUID flags that decide something here, and the fields of :class:`_Model` with their defaults.
+_FLAGS = (("lm", "long_mode"), ("pae", "pae"), ("pse36", "pse36"), ("apic", "apic"))
 
 
 def _models() -> dict[str, _Model]:
@@ -122,8 +129,8 @@ def _models() -> dict[str, _Model]:
     table |= dict.fromkeys(("kvm32", "pentium2", "pentium3"), _Model(_INTEL, long_mode=False))
     no_pse36 = _Model(_INTEL, long_mode=False, pse36=False)
     table |= dict.fromkeys(("coreduo", "n270", "qemu32"), no_pse36)
-    bare = _Model(_INTEL, long_mode=False, pae=False, pse36=False)
-    table |= dict.fromkeys(("486", "pentium"), bare)
+    table["pentium"] = _Model(_INTEL, long_mode=False, pae=False, pse36=False)
+    table["486"] = _Model(_INTEL, long_mode=False, pae=False, pse36=False, apic=False)
     return table
 
 
@@ -146,16 +153,14 @@ def x86_cpu(request: MachineRequest, qemu: Version) -> X86Cpu:
         )
     flags = {
         flag: qemu_bool(flag, features[flag]) if flag in features else getattr(model, attribute)
-        for flag, attribute in (("lm", "long_mode"), ("pae", "pae"), ("pse36", "pse36"))
+        for flag, attribute in _FLAGS
     }
     asked = _phys_bits(request, features)
     if flags["lm"]:
-        if asked and not 32 <= asked <= _MAX_PHYS_BITS:
-            raise MachineRefusedError(
-                f"phys-bits should be between 32 and {_MAX_PHYS_BITS}  (but is {asked})",
-                f"use phys-bits={min(max(asked, 32), _MAX_PHYS_BITS)}",
-            )
-        return X86Cpu(vendor, long_mode=True, phys_bits=asked or _DEFAULT_PHYS_BITS)
+        _check_width(asked, qemu)
+        return X86Cpu(
+            vendor, long_mode=True, phys_bits=asked or _DEFAULT_PHYS_BITS, apic=flags["apic"]
+        )
     if asked:
         raise MachineRefusedError(
             "phys-bits is not user-configurable in 32 bit",
@@ -163,7 +168,7 @@ def x86_cpu(request: MachineRequest, qemu: Version) -> X86Cpu:
         )
     # PAE counts since QEMU 8.2 or later (10.0 has it); 7.2 asks for PSE36 alone.
     wide = flags["pse36"] or (qemu >= (8, 2) and flags["pae"])
-    return X86Cpu(vendor, long_mode=False, phys_bits=36 if wide else 32)
+    return X86Cpu(vendor, long_mode=False, phys_bits=36 if wide else 32, apic=flags["apic"])
 
 
 def _x86_model(name: str, request: MachineRequest, features: Mapping[str, str]) -> _Model:
@@ -177,6 +182,22 @@ def _x86_model(name: str, request: MachineRequest, features: Mapping[str, str]) 
     if base not in _X86:
         raise NotModelledError(f"CPU '{name}' is not in the machine tables")
     return _X86[base]
+
+
+def _check_width(asked: int, qemu: Version) -> None:
+    """Check ``phys-bits``; 11.1 knows no upper bound, and wraps from 64 on."""
+    if qemu >= (11, 0):
+        if asked > 63:
+            raise NotModelledError(f"phys-bits={asked} is past a 64-bit address")
+        words = "phys-bits should be at least 32 (but is {})"
+        most = 63
+    else:
+        words = f"phys-bits should be between 32 and {_MAX_PHYS_BITS}  (but is {{}})"
+        most = _MAX_PHYS_BITS
+    if asked and not 32 <= asked <= most:
+        raise MachineRefusedError(
+            words.format(asked), f"use phys-bits={min(max(asked, 32), _MAX_PHYS_BITS)}"
+        )
 
 
 def _phys_bits(request: MachineRequest, features: Mapping[str, str]) -> int:

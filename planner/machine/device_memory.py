@@ -6,7 +6,7 @@ The rules of hw/mem/memory-device.c ``memory_device_pre_plug()`` and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from planner.machine.request import MachineRefusedError, MemoryDevice, NotModelledError
@@ -24,18 +24,25 @@ _VIRTIO_MEM_BLOCK = 2 << 20
 
 
 def place_devices(
-    devices: Iterable[MemoryDevice], window: Span | None, room: int, slots: int
+    devices: Iterable[MemoryDevice],
+    window: Span | None,
+    room: int,
+    slots: int,
+    check_dimm: Callable[[MemoryDevice], None],
 ) -> tuple[MemoryDevice, ...]:
     """Give every device the address and slot QEMU would, in command line order.
 
     :param window: device memory; None when there is none.
     :param room: ``maxmem`` minus boot memory: what all devices together may use.
     :param slots: as ``-m slots=``.
+    :param check_dimm: the board's own check of a DIMM, which comes first.
     :return: the devices with address and slot set.
     :raise MachineRefusedError: QEMU would refuse one, in its words.
     """
     placed: list[MemoryDevice] = []
     for device in devices:
+        if device.driver in DIMM_DRIVERS:
+            check_dimm(device)
         slotted = _take_slot(device, placed, slots)
         if window is None:
             raise MachineRefusedError(
@@ -62,7 +69,7 @@ def _take_slot(device: MemoryDevice, placed: list[MemoryDevice], slots: int) -> 
         raise NotModelledError(f"memory device '{device.driver}' is not in the machine tables")
     if device.slot is not None and not 0 <= device.slot < slots:
         raise MachineRefusedError(
-            f"invalid slot number {device.slot}, valid range is [0-{slots - 1}]",
+            f"invalid slot number {device.slot}, valid range is [0-{(slots - 1) % ADDRESS_LIMIT}]",
             "raise slots= of -m or choose another slot",
         )
     if slots <= 0:
@@ -98,6 +105,7 @@ def _place(
         )
     align = max(device.align, _device_align(device))
     addr = _find(device, placed, window, align)
+    _check_blocks(device)
     return replace(device, addr=addr)
 
 
@@ -105,16 +113,17 @@ def _device_align(device: MemoryDevice) -> int:
     """Return the device's own alignment: virtio-mem's block size (virtio-mem-pci.c)."""
     if device.driver != VIRTIO_MEM:
         return 1
-    block = device.block_size or max(_VIRTIO_MEM_BLOCK, device.align)
-    if device.addr is not None and device.addr % block:
-        raise MachineRefusedError(
-            f"'memaddr' property has to be multiples of 'block-size' ({block:#x})"
-        )
+    return device.block_size or max(_VIRTIO_MEM_BLOCK, device.align)
+
+
+def _check_blocks(device: MemoryDevice) -> None:
+    """Check what ``virtio_mem_device_realize()`` asks for, after the device was placed."""
+    block = _device_align(device)
     if device.size % block:
         raise MachineRefusedError(
-            f"'memdev' property memdev size has to be multiples of'block-size' ({block:#x})"
+            f"'memdev' property memdev size has to be multiples of 'block-size' ({block:#x})",
+            f"round {device.size:#x} to a multiple of {block:#x}",
         )
-    return block
 
 
 def _find(device: MemoryDevice, placed: list[MemoryDevice], window: Span, align: int) -> int:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from planner.machine.cpu import AMD, X86Cpu, split_cpu, x86_cpu
 from planner.machine.device_memory import (
-    DIMM_DRIVERS,
     MAX_SLOTS,
     place_devices,
     plugged_regions,
@@ -21,7 +21,12 @@ from planner.machine.device_memory import (
 from planner.machine.flatview import Piece, flatten
 from planner.machine.options import MachineOptions, check_globals, qemu_size
 from planner.machine.ram import boot_pieces, boot_sizes
-from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
+from planner.machine.request import (
+    MachineRefusedError,
+    MachineRequest,
+    MemoryDevice,
+    NotModelledError,
+)
 from planner.machine.versions import Version, machine_version, qemu_version
 from planner.region import GuestMap, Kind, Origin, Window, WindowKind
 from planner.span import ADDRESS_LIMIT, GIB, KIB, MIB, TIB, Span, SpanSet, align_up
@@ -124,9 +129,13 @@ class Pc:
         options = self._options(request)
         layout = self._layout(request, options)
         ram, ceiling = boot_sizes(request)
-        if any(device.driver in DIMM_DRIVERS for device in request.devices):
-            _check_dimms(request, options)
-        devices = place_devices(request.devices, layout.device_memory, ceiling - ram, request.slots)
+        devices = place_devices(
+            request.devices,
+            layout.device_memory,
+            ceiling - ram,
+            request.slots,
+            partial(_check_dimm, options),
+        )
         spans = [Span(0, layout.low)] if layout.low else []
         if layout.above:
             spans.append(Span.sized(layout.above_start, layout.above))
@@ -136,13 +145,18 @@ class Pc:
             Piece(region.span, region.name, region.kind, region.origin)
             for region in plugged_regions(devices)
         )
-        pieces += self._devices(request, options)
+        if request.iommu and self.family != "q35":
+            raise MachineRefusedError(
+                "Parameter 'driver' expects a dynamic sysbus device type for the machine",
+                f"{request.iommu} needs -M q35",
+            )
+        pieces += self._devices(request, options, layout.cpu)
         return GuestMap(
             source="model",
             machine=self.family,
             qemu=request.qemu,
             regions=flatten(pieces),
-            windows=tuple(_windows(layout)),
+            windows=tuple(_windows(layout, machine_version(request, _OLDEST))),
             address_bits=layout.cpu.phys_bits,
         )
 
@@ -216,24 +230,13 @@ class Pc:
         check_globals(request.globals, [f"{self._host_bridge}.pci-hole64-size"])
         if options.flag("cxl", default=False) or "sgx-epc" in options:
             raise NotModelledError("CXL and SGX memory are not in the machine tables")
-        if request.iommu and self.family != "q35":
-            raise MachineRefusedError(
-                "Parameter 'driver' expects a dynamic sysbus device type for the machine",
-                f"{request.iommu} needs -M q35",
-            )
         most = request.max_cpus or request.cpus
         if most > _MAX_CPUS:
             raise NotModelledError(f"{most} CPUs are not in the machine tables")
         return options
 
-    def _low_bytes(self, ram: int, options: MachineOptions) -> int:
-        """Return how much of boot RAM starts at address 0."""
-        limit = options.size("max-ram-below-4g", 0)
-        if limit > FOUR_GIB:
-            raise MachineRefusedError(
-                f"Machine option 'max-ram-below-4g={limit}' expects size less than or equal to 4G",
-                "use at most 4G",
-            )
+    def _low_bytes(self, ram: int, limit: int) -> int:
+        """Return how much of boot RAM starts at address 0; a limit of 0 means none is set."""
         if self.family == "q35":
             low = 0x8000_0000 if ram >= 0xB000_0000 else 0xB000_0000
             return min(ram, low, limit or low)
@@ -242,11 +245,12 @@ class Pc:
         return min(ram, low)
 
     def _layout(self, request: MachineRequest, options: MachineOptions) -> _Layout:
+        limit = _split_limit(options)
         ram, ceiling = boot_sizes(request)
         qemu = qemu_version(request)
         version = machine_version(request, _OLDEST)
         cpu = x86_cpu(request, qemu)
-        low = self._low_bytes(ram, options)
+        low = self._low_bytes(ram, limit)
         if low > _IOAPIC:
             raise NotModelledError(
                 f"boot RAM up to {low:#x} covers the interrupt controllers at {_IOAPIC:#x}"
@@ -262,10 +266,10 @@ class Pc:
             layout = _above_4g(_HT.end, ram - low, ceiling - ram, request.slots, hole_size)
             layout = replace(layout, low=low, cpu=cpu)
         used = _max_used(layout, qemu, version)
-        limit = (1 << cpu.phys_bits) - 1
-        if limit < used:
+        last = (1 << cpu.phys_bits) - 1
+        if last < used:
             raise MachineRefusedError(
-                f"Address space limit {limit:#x} < {used:#x} phys-bits too low ({cpu.phys_bits})",
+                f"Address space limit {last:#x} < {used:#x} phys-bits too low ({cpu.phys_bits})",
                 f"give -cpu phys-bits={used.bit_length()}, or lower memory, maxmem, slots or"
                 " pci-hole64-size",
             )
@@ -286,15 +290,19 @@ class Pc:
         text = request.globals.get(key)
         return self._hole64_default if text is None else qemu_size(key, text)
 
-    def _devices(self, request: MachineRequest, options: MachineOptions) -> Iterable[Piece]:
+    def _devices(
+        self, request: MachineRequest, options: MachineOptions, cpu: X86Cpu
+    ) -> Iterable[Piece]:
         ioapic = Span.sized(_IOAPIC, 0x1000)
         yield Piece(ioapic, "ioapic", Kind.IO, _cite("pc.c IO_APIC_DEFAULT_ADDRESS"))
         if options.flag("hpet", default=True):
             hpet = Span.sized(0xFED0_0000, 0x400)
             yield Piece(hpet, "hpet", Kind.IO, _cite("pc.c HPET_BASE"))
-        lapic = Span.sized(0xFEE0_0000, MIB)
-        where = _cite("x86.c APIC_DEFAULT_ADDRESS")
-        yield Piece(lapic, "apic-msi", Kind.IO, where, priority=4096, doorbell=True)
+        if cpu.apic or request.cpus > 1:
+            # target/i386/cpu.c x86_cpu_realizefn(): no APIC for a lone CPU that has none.
+            lapic = Span.sized(0xFEE0_0000, MIB)
+            where = _cite("x86.c APIC_DEFAULT_ADDRESS")
+            yield Piece(lapic, "apic-msi", Kind.IO, where, priority=4096, doorbell=True)
         if request.iommu:
             base, size, name, row = _IOMMUS[request.iommu]
             yield Piece(Span.sized(base, size), name, Kind.IO, _cite(row))
@@ -306,6 +314,17 @@ _IOMMUS: Mapping[str, tuple[int, int, str, str]] = {
     "intel-iommu": (0xFED9_0000, 0x230, "intel_iommu", "intel_iommu.c vtd_realize()"),
     "amd-iommu": (0xFED8_0000, 0x4000, "amdvi-mmio", "amd_iommu.c amdvi_sysbus_realize()"),
 }
+
+
+def _split_limit(options: MachineOptions) -> int:
+    """Return ``max-ram-below-4g`` in bytes, 0 when it is not set."""
+    limit = options.size("max-ram-below-4g", 0)
+    if limit > FOUR_GIB:
+        raise MachineRefusedError(
+            f"Machine option 'max-ram-below-4g={limit}' expects size less than or equal to 4G",
+            "use at most 4G",
+        )
+    return limit
 
 
 def _above_4g(start: int, above: int, room: int, slots: int, hole_size: int) -> _Layout:
@@ -394,20 +413,20 @@ def _flash(sizes: tuple[int | None, ...], version: Version) -> Iterable[Piece]:
     yield Piece(Span(MIB - isa, MIB), name, Kind.ROM, origin, priority=1)
 
 
-def _check_dimms(request: MachineRequest, options: MachineOptions) -> None:
+def _check_dimm(options: MachineOptions, device: MemoryDevice) -> None:
     if not options.auto("acpi", default=True):
         raise MachineRefusedError(
             "memory hotplug is not enabled: missing acpi device or acpi disabled",
             "leave acpi=off out",
         )
     nvdimm = options.flag("nvdimm", default=False)
-    if not nvdimm and any(device.driver == "nvdimm" for device in request.devices):
+    if not nvdimm and device.driver == "nvdimm":
         raise MachineRefusedError(
             "nvdimm is not enabled: missing 'nvdimm' in '-M'", "add nvdimm=on to -M"
         )
 
 
-def _windows(layout: _Layout) -> Iterable[Window]:
+def _windows(layout: _Layout, version: Version) -> Iterable[Window]:
     hole32 = Span(layout.low, _IOAPIC) if layout.low < _IOAPIC else None
     if hole32:
         where = _cite("pc.c, PCI_HOST_PROP_PCI_HOLE_START of the host bridge")
@@ -415,5 +434,8 @@ def _windows(layout: _Layout) -> Iterable[Window]:
     if layout.device_memory:
         where = _cite("pc.c pc_get_device_memory_range()")
         yield Window(layout.device_memory, "device-memory", WindowKind.DEVICE_MEMORY, where)
-    where = _cite("pc.c pc_pci_hole64_start()")
-    yield Window(layout.hole64, "pci-mmio64", WindowKind.PCI_MMIO64, where)
+    # Up to 2.10 the window is only as large as the BARs in it: pc_compat_2_10, x-pci-hole64-fix.
+    if version > (2, 10):
+        where = _cite("pc.c pc_pci_hole64_start()")
+        hole = Span(layout.hole64.start, align_up(layout.hole64.end, GIB))
+        yield Window(hole, "pci-mmio64", WindowKind.PCI_MMIO64, where)

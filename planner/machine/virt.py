@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from planner.machine.cpu import ArmCpu, arm_cpu
 from planner.machine.device_memory import (
-    DIMM_DRIVERS,
     MAX_SLOTS,
     place_devices,
     plugged_regions,
@@ -19,7 +19,12 @@ from planner.machine.device_memory import (
 from planner.machine.flatview import Piece, flatten
 from planner.machine.options import MachineOptions, check_globals
 from planner.machine.ram import boot_pieces, boot_sizes
-from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
+from planner.machine.request import (
+    MachineRefusedError,
+    MachineRequest,
+    MemoryDevice,
+    NotModelledError,
+)
 from planner.machine.versions import Version, machine_version, qemu_version
 from planner.region import GuestMap, Kind, Origin, Region, Window, WindowKind
 from planner.span import GIB, MIB, Span, SpanSet, align_up
@@ -52,6 +57,7 @@ _KNOWN = (
     "virtualization",
     "mte",
     "nvdimm",
+    "secure",
     "acpi",
     "virtio-mmio-transports",
 )
@@ -77,7 +83,6 @@ _NEUTRAL = (
     "pflash0",
     "pflash1",
     "ras",
-    "secure",
     "smp",
     "smp-cache",
     "suppress-vmdesc",
@@ -96,10 +101,13 @@ class _Plan:
     version: Version
     cpu: ArmCpu
     pa_bits: int
-    gic: int
-    msi: str
+    tcg_its: bool
+    #: Size of the high PCI window.
+    mmio_size: int
     firmware: bool
     ged: bool
+    #: 2, 3 or 4; settled after the memory map, as QEMU does.
+    gic: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +139,16 @@ class Virt:
         window_size = ceiling - ram + request.slots * GIB
         top = window_base + align_up(window_size, GIB)
         _check_top(top, plan, request)
+        plan = replace(plan, gic=_gic_version(request, plan.options, plan.qemu))
         high = _high_regions(max(top, _HIGH_FLOOR), plan)
         _check_cpus(request, plan, high)
+        msi = _msi_controller(plan)
         window = Span.sized(window_base, window_size) if window_size else None
-        if any(device.driver in DIMM_DRIVERS for device in request.devices):
-            _check_dimms(request, plan)
-        devices = place_devices(request.devices, window, ceiling - ram, request.slots)
+        devices = place_devices(
+            request.devices, window, ceiling - ram, request.slots, partial(_check_dimm, plan)
+        )
         pieces = [
-            *_devices(request, plan, high),
+            *_devices(request, plan, high, msi),
             *boot_pieces(request, "mach-virt.ram", [Span.sized(RAM_BASE, ram)]),
         ]
         pieces += (
@@ -189,7 +199,6 @@ def _plan(request: MachineRequest) -> _Plan:
     if request.iommu:
         raise NotModelledError(f"-device {request.iommu} on virt is not in the machine tables")
     pa_bits, cpu = _address_bits(request, options, qemu)
-    gic = _gic_version(request, options, qemu)
     acpi = options.auto("acpi", default=True)
     return _Plan(
         options=options,
@@ -197,8 +206,9 @@ def _plan(request: MachineRequest) -> _Plan:
         version=version,
         cpu=cpu,
         pa_bits=pa_bits,
-        gic=gic,
-        msi=_msi_controller(options, gic, version),
+        # The TCG ITS came with virt-6.2 (no_tcg_its); virt-6.1 stays without, also when asked.
+        tcg_its=version >= (6, 2),
+        mmio_size=_high_mmio_size(options),
         firmware=request.firmware,
         # no_ged up to virt-4.1; machvirt_init().
         ged=version > (4, 1) and cpu.aarch64 and request.firmware and acpi,
@@ -225,6 +235,19 @@ def _check_options(options: MachineOptions, qemu: Version) -> None:
                 f"QEMU {qemu[0]}.{qemu[1]} has no {name}; leave it out or use"
                 f" QEMU {since[0]}.{since[1]}",
             )
+
+
+def _high_mmio_size(options: MachineOptions) -> int:
+    """Return ``highmem-mmio-size`` in bytes: ``virt_set_highmem_mmio_size()``, QEMU 10.0."""
+    size = options.size("highmem-mmio-size", _DEFAULT_HIGH_MMIO)
+    if not size or size & (size - 1):
+        raise MachineRefusedError("highmem-mmio-size is not a power of 2", "use 512G, 1T, 2T, …")
+    if size < _DEFAULT_HIGH_MMIO:
+        raise MachineRefusedError(
+            "highmem-mmio-size cannot be set to a lower value than the default (512 GiB)",
+            "use 512G or more, or leave it out",
+        )
+    return size
 
 
 def _address_bits(
@@ -277,26 +300,27 @@ def _gic_version(request: MachineRequest, options: MachineOptions, qemu: Version
     return 2 if qemu < (8, 0) or most <= _GICV2_MAX_CPUS else 3
 
 
-def _msi_controller(options: MachineOptions, gic: int, version: Version) -> str:
-    """Return ``gicv2m``, ``its`` or ``off``: ``create_gic()``, and ``msi=`` of 11.x."""
-    asked = options.text("msi", "auto")
-    if asked not in {"auto", "gicv2m", "its", "off"}:
+def _msi_controller(plan: _Plan) -> str:
+    """Return ``gicv2m``, ``its`` or ``off``: ``create_gic()``, and ``msi=`` as 11.1 takes it."""
+    options = plan.options
+    asked = options.text("msi")
+    if asked not in {"", "auto", "gicv2m", "its", "off"}:
         raise MachineRefusedError(
             f"Invalid msi value '{asked}'", "Valid values are auto, gicv2m, its, off."
         )
-    if asked == "its" and gic == 2:
+    its = options.flag("its", default=True)
+    # With msi= QEMU 11.1 no longer looks at its=; alone, its=on there means msi=its.
+    if not asked and plan.qemu >= (11, 0) and "its" in options and its:
+        asked = "its"
+    if asked == "its" and plan.gic == 2:
         raise MachineRefusedError(
             "GICv2 + ITS is an invalid configuration.", "use gic-version=3 or msi=gicv2m"
         )
-    # The TCG ITS came with virt-6.2 (no_tcg_its); virt-6.1 stays without, also when asked.
-    has_its = version >= (6, 2)
-    if asked == "its":
-        return "its" if has_its else "off"
-    if asked != "auto":
+    if asked in {"gicv2m", "off"}:
         return asked
-    if gic == 2:
+    if plan.gic == 2:
         return "gicv2m"
-    return "its" if options.flag("its", default=True) and has_its else "off"
+    return "its" if plan.tcg_its and (asked or its) else "off"
 
 
 def _check_top(top: int, plan: _Plan, request: MachineRequest) -> None:
@@ -319,21 +343,13 @@ def _check_top(top: int, plan: _Plan, request: MachineRequest) -> None:
 def _high_regions(base: int, plan: _Plan) -> _High:
     """Place redistributors, ECAM and MMIO above memory, each on its own size."""
     options = plan.options
-    mmio_size = options.size("highmem-mmio-size", _DEFAULT_HIGH_MMIO)
-    if mmio_size & (mmio_size - 1):
-        raise MachineRefusedError("highmem-mmio-size is not a power of 2", "use 512G, 1T, 2T, …")
-    if mmio_size < _DEFAULT_HIGH_MMIO:
-        raise MachineRefusedError(
-            "highmem-mmio-size cannot be set to a lower value than the default (512 GiB)",
-            "use 512G or more, or leave it out",
-        )
     # Compact layout: virt-7.2 and later on QEMU 8.0 and later; 7.2 itself has the old one only.
     compact = options.flag("compact-highmem", default=plan.version >= (7, 2))
     compact = compact and plan.qemu >= (8, 0)
     wanted = (
         (_REDIST2_SIZE, options.flag("highmem-redists", default=True)),
         (256 * MIB, options.flag("highmem-ecam", default=plan.version > (2, 12))),
-        (mmio_size, options.flag("highmem-mmio", default=True)),
+        (plan.mmio_size, options.flag("highmem-mmio", default=True)),
     )
     placed: list[Span | None] = []
     for size, enabled in wanted:
@@ -370,7 +386,7 @@ def _check_cpus(request: MachineRequest, plan: _Plan, high: _High) -> None:
         raise NotModelledError("more CPUs than redistributors that fit")
 
 
-def _check_dimms(request: MachineRequest, plan: _Plan) -> None:
+def _check_dimm(plan: _Plan, device: MemoryDevice) -> None:
     if not plan.ged:
         raise MachineRefusedError(
             "memory hotplug is not enabled: missing acpi-ged device",
@@ -382,16 +398,19 @@ def _check_dimms(request: MachineRequest, plan: _Plan) -> None:
             "memory hotplug is not enabled: MTE is enabled", "leave mte=on out"
         )
     nvdimm = plan.options.flag("nvdimm", default=False)
-    if not nvdimm and any(device.driver == "nvdimm" for device in request.devices):
+    if not nvdimm and device.driver == "nvdimm":
         raise MachineRefusedError(
             "nvdimm is not enabled: add 'nvdimm=on' to '-M'", "add nvdimm=on to -M"
         )
 
 
-def _devices(request: MachineRequest, plan: _Plan, high: _High) -> Iterable[Piece]:
-    yield _io(0x0000_0000, 64 * MIB, "virt.flash0", "base_memmap[VIRT_FLASH]", Kind.ROMD)
+def _devices(request: MachineRequest, plan: _Plan, high: _High, msi: str) -> Iterable[Piece]:
+    # With TrustZone the first flash is in the secure world's own view (virt_flash_map()).
+    if not plan.options.flag("secure", default=False):
+        yield _io(0x0000_0000, 64 * MIB, "virt.flash0", "base_memmap[VIRT_FLASH]", Kind.ROMD)
     yield _io(0x0400_0000, 64 * MIB, "virt.flash1", "base_memmap[VIRT_FLASH]", Kind.ROMD)
     yield from _gic(request, plan, high)
+    yield from _doorbell(msi)
     yield _io(0x0900_0000, 0x1000, "pl011", "base_memmap[VIRT_UART]")
     yield _io(0x0901_0000, 0x1000, "pl031", "base_memmap[VIRT_RTC]")
     yield _io(0x0902_0000, 8, "fwcfg.data", "base_memmap[VIRT_FW_CFG]")
@@ -428,7 +447,9 @@ def _gic(request: MachineRequest, plan: _Plan, high: _High) -> Iterable[Piece]:
             yield _io(0x0804_0000, 0x2000, "gic_vcpu", "base_memmap[VIRT_GIC_VCPU]")
     else:
         yield _io(0x0800_0000, 0x1_0000, "gicv3_dist", "base_memmap[VIRT_GIC_DIST]")
-        stride = 0x4_0000 if plan.gic == 4 else 0x2_0000
+        # GICv4's two more frames are there only with LPIs, which come with the TCG ITS
+        # (hw/intc/arm_gicv3_common.c gicv3_redist_size()).
+        stride = 0x4_0000 if plan.gic == 4 and plan.tcg_its else 0x2_0000
         first = min(request.cpus, _redist_capacity(_REDIST, plan.gic))
         row = "base_memmap[VIRT_GIC_REDIST]"
         yield _io(_REDIST.start, first * stride, "gicv3_redist_region[0]", row)
@@ -436,24 +457,32 @@ def _gic(request: MachineRequest, plan: _Plan, high: _High) -> Iterable[Piece]:
         if rest and high.redist2:
             row = "extended_memmap[VIRT_HIGH_GIC_REDIST2]"
             yield _io(high.redist2.start, rest * stride, "gicv3_redist_region[1]", row)
-    if plan.msi == "gicv2m":
+
+
+def _doorbell(msi: str) -> Iterable[Piece]:
+    """Yield the MSI controller: hw/intc/arm_gicv2m.c, hw/intc/arm_gicv3_its_common.c, QEMU 7.2."""
+    if msi == "gicv2m":
         row = "base_memmap[VIRT_GIC_V2M]"
         yield replace(_io(0x0802_0000, 0x1000, "gicv2m", row), doorbell=True)
-    elif plan.msi == "its":
+    elif msi == "its":
         row = "base_memmap[VIRT_GIC_ITS]"
         yield _io(0x0808_0000, 0x1_0000, "control", row)
         yield replace(_io(0x0809_0000, 0x1_0000, "translation", row), doorbell=True)
 
 
 def _pcie(plan: _Plan, high: _High) -> Iterable[Piece]:
-    yield _io(_MMIO32.start, _MMIO32.size, "gpex_mmio_window", "base_memmap[VIRT_PCIE_MMIO]")
-    yield _io(0x3EFF_0000, 0x1_0000, "gpex_ioport_window", "base_memmap[VIRT_PCIE_PIO]")
+    # Up to virt-6.0 the windows answer nothing where no BAR is: hw/core/machine.c hw_compat_6_0,
+    # gpex-pcihost allow-unmapped-accesses.
+    filled = plan.version > (6, 0)
+    if filled:
+        yield _io(_MMIO32.start, _MMIO32.size, "gpex_mmio_window", "base_memmap[VIRT_PCIE_MMIO]")
+        yield _io(0x3EFF_0000, 0x1_0000, "gpex_ioport_window", "base_memmap[VIRT_PCIE_PIO]")
     # A 32-bit guest's firmware cannot reach the high ECAM (machvirt_init()).
     high_ecam = high.ecam if plan.cpu.aarch64 or not plan.firmware else None
     ecam = high_ecam or _LOW_ECAM
     row = "extended_memmap[VIRT_HIGH_PCIE_ECAM]" if high_ecam else "base_memmap[VIRT_PCIE_ECAM]"
     yield _io(ecam.start, ecam.size, "pcie-mmcfg-mmio", row)
-    if high.mmio:
+    if high.mmio and filled:
         row = "extended_memmap[VIRT_HIGH_PCIE_MMIO]"
         yield _io(high.mmio.start, high.mmio.size, "gpex_mmio_window", row)
 
