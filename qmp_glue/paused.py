@@ -14,6 +14,7 @@ from planner.machine.argv import ArgvError, Option
 from planner.machine.commandline import IOMMUS, MEMORY_DEVICES, CommandLine, machine_keys
 from planner.machine.keyval import emit_keyval
 from planner.machine.options import qemu_size
+from planner.machine.request import MachineRefusedError
 from planner.span import MIB, align_up
 
 __all__ = ["FileBackend", "Paused", "paused"]
@@ -169,7 +170,10 @@ def _own_ram(line: CommandLine, keys: Mapping[str, str]) -> tuple[str, int] | No
     shows the same name.
     """
     numa = any("memdev" in option.keys("type") for option in line.all("numa"))
-    size = line.boot_bytes()
+    try:
+        size = line.boot_bytes()
+    except MachineRefusedError:
+        return None  # QEMU says it better.
     if size is None or numa or "memory-backend" in keys:
         return None
     program = posixpath.basename(line.program)
@@ -200,8 +204,11 @@ def _backends(line: CommandLine) -> tuple[list[FileBackend], list[str]]:
             plain = [("", kind), ("id", name), ("size", size), ("reserve", "off")]
             words += ["-object", emit_keyval(plain)]
         else:
-            align = line.backend_align(name)
-            files.append(FileBackend(name, qemu_size("size", size), align or 2 * MIB))
+            try:
+                align = line.backend_align(name)
+                files.append(FileBackend(name, qemu_size("size", size), align or 2 * MIB))
+            except MachineRefusedError as error:
+                raise ArgvError(f"'{option}': {error.message}") from None
     return files, words
 
 
