@@ -16,9 +16,12 @@ __all__ = ["main"]
 COMMANDS = {
     "host": "read what this host's IOMMUs forbid",
     "plan": "plan a guest's memory map against one or more hosts",
+    "map": "show the memory map of a QEMU command line, or of a running QEMU",
+    "check": "judge an existing QEMU command line, and mend it",
     "args": "print the QEMU command line of a plan",
     "apply": "plug a plan's memory into a paused QEMU, and verify",
     "verify": "compare a plan with the real map of a QEMU",
+    "new": "write a layout to start from",
     "lint": "say what is wrong with layouts and host profiles",
     "explain": "explain a finding, or the words of QEMU, libvirt or the kernel",
     "schema": "print the JSON Schema of layouts",

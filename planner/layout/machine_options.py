@@ -6,7 +6,7 @@ and the class and instance properties added since (file and version beside each)
 
 from __future__ import annotations
 
-__all__ = ["known_options"]
+__all__ = ["is_known", "known_options"]
 
 #: hw/core/machine.c ``machine_class_init()`` and ``machine_initfn()``, 7.2; aux-ram-share is 10.0.
 _EVERY_MACHINE = frozenset(
@@ -67,8 +67,7 @@ _VIRT = frozenset(
         "virtualization",
     ]
 )
-#: hw/i386/{x86,pc}.c class properties, 7.2; fd-bootchk 9.0. pci-hole64-size is no -M option: the
-#: host bridge has it, but layouts write it here because it moves the map.
+#: hw/i386/{x86,pc}.c class properties, 7.2; fd-bootchk 9.0.
 _PC = frozenset(
     [
         "acpi",
@@ -79,7 +78,6 @@ _PC = frozenset(
         "i8042",
         "max-fw-size",
         "max-ram-below-4g",
-        "pci-hole64-size",
         "pic",
         "pit",
         "sata",
@@ -97,9 +95,25 @@ _BY_TYPE = {
 }
 
 
+#: Properties of devices that move the map; a layout writes them as ``-global`` does.
+_GLOBALS = {
+    "q35": frozenset(["q35-pcihost.pci-hole64-size"]),
+    "pc": frozenset(["i440FX-pcihost.pci-hole64-size"]),
+}
+
+
 def known_options(machine_type: str) -> frozenset[str]:
-    """Return the option names of a machine type; ``smp.cpus`` is known by ``smp``.
+    """Return the option names of a machine type, with the ``driver.property`` ones worth naming.
 
     Empty for ``custom``, which has none.
     """
-    return _BY_TYPE.get(machine_type, frozenset())
+    return _BY_TYPE.get(machine_type, frozenset()) | _GLOBALS.get(machine_type, frozenset())
+
+
+def is_known(machine_type: str, name: str) -> bool:
+    """Say whether a layout may write an option.
+
+    Any ``driver.property`` may stand, as QEMU's ``-global`` takes any; the machine tables refuse
+    those they do not know the meaning of.
+    """
+    return "." in name or name in known_options(machine_type)

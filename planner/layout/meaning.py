@@ -14,7 +14,7 @@ from planner.collect import Collector
 from planner.fields import Loaded, nearest
 from planner.findings import CODES, Severity
 from planner.graph import Node, overlaps
-from planner.layout.machine_options import known_options
+from planner.layout.machine_options import is_known, known_options
 from planner.region import Kind, Loc, Origin, Region, Window, WindowKind
 from planner.span import ADDRESS_LIMIT, GIB, MIB, Span
 from planner.units import show_size, show_span
@@ -68,7 +68,7 @@ def _machine(machine: dict[str, Any], loaded: Loaded, found: Collector) -> None:
         return
     known = known_options(kind)
     for name in machine.get("options", {}):
-        if name.partition(".")[0] in known:
+        if is_known(kind, name):
             continue
         near = nearest(name, known)
         found.report(

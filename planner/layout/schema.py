@@ -56,7 +56,7 @@ _MACHINE = Record(
         Field(
             "options",
             Words(),
-            "-M options as QEMU spells them",
+            "-M options as QEMU spells them, and device properties as -global does",
             example='{gic-version: "3"}',
         ),
         Field(

@@ -146,3 +146,26 @@ def test_trap_has_its_exact_answer(name: str, golden: Golden) -> None:
 
 def test_every_trap_has_a_number() -> None:
     assert {name[:2] for name in TRAPS} == {f"{number:02}" for number in range(1, 23)}
+
+
+@pytest.mark.parametrize(
+    ("option", "help_text"),
+    [
+        ("pci-hole64-size", "write 'q35-pcihost.pci-hole64-size'"),
+        ("max-ram-below-4", "write 'max-ram-below-4g'"),
+        ("zzz", "known are accel, acpi, append"),
+    ],
+)
+def test_unknown_option_leads_to_a_known_one(option: str, help_text: str) -> None:
+    text = GOOD.replace("virt}", f"q35, options: {{{option}: 1G}}}}")
+    _, (finding,) = load(text.encode(), "layout.yaml")
+    assert finding.code == "MM111"
+    assert finding.help.startswith(help_text)
+
+
+def test_device_property_is_an_option() -> None:
+    text = GOOD.replace("virt}", "q35, options: {q35-pcihost.pci-hole64-size: 1T}}")
+    layout, findings = load(text.encode(), "layout.yaml")
+    assert findings == []
+    assert layout is not None
+    assert layout.machine.options == {"q35-pcihost.pci-hole64-size": "1T"}

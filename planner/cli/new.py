@@ -1,0 +1,186 @@
+"""``guestmap new``: a layout to start from, for this host or from a QEMU command line."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from planner.cli.exits import Exit, UnreadableError
+from planner.fields import normalise_device
+from planner.findings import Severity
+from planner.host.profile import HostProfile
+from planner.host.read import HostUnreadableError, read_host
+from planner.layout.draft import Draft, candidates, families, write_draft
+from planner.layout.load import load
+from planner.units import UnitError, parse_size
+
+__all__ = ["command"]
+
+#: Machine type by the architecture of the host; another guest names its own.
+_NATIVE = {"aarch64": "virt", "x86_64": "q35"}
+
+
+def _size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    try:
+        return parse_size(value) if value is not None else None
+    except UnitError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _devices(
+    _ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    try:
+        return tuple(dict.fromkeys(map(normalise_device, value)))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@click.command("new")
+@click.argument("argv", nargs=-1, metavar="[-- QEMU ARGS...]")
+@click.option("--name", default="guest", show_default=True, help="The guest's name.")
+@click.option("--machine", type=click.Choice(families()), help="Machine type. Default: the host's.")
+@click.option("--version", "version", default="", metavar="N.N", help="QEMU version.")
+@click.option("--memory", callback=_size, metavar="SIZE", help="Memory at launch. Default: 4GiB.")
+@click.option("--max", "ceiling", callback=_size, metavar="SIZE", help="Ceiling for hotplug.")
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="BDF",
+    callback=_devices,
+    help="Host device to assign; repeatable.",
+)
+@click.option("--host", metavar="PROFILE", help="Profile of the host, when it is not this one.")
+@click.option("--list", "listing", is_flag=True, help="List the host's devices and end.")
+@click.option(
+    "--from", "from_argv", is_flag=True, help="Take what the QEMU command line after -- asks for."
+)
+@click.option("-o", "--output", metavar="FILE", help="Write a file, which must not exist yet.")
+def command(
+    argv: tuple[str, ...],
+    *,
+    name: str,
+    machine: str | None,
+    version: str,
+    memory: int | None,
+    ceiling: int | None,
+    devices: tuple[str, ...],
+    host: str | None,
+    listing: bool,
+    from_argv: bool,
+    output: str | None,
+) -> Exit:
+    r"""Write a layout to start from, with comments.
+
+    \b
+    Example:
+      guestmap new --list
+      guestmap new --device 29:00.0 --memory 8GiB -o guest.yaml
+      guestmap new --from -- qemu-system-aarch64 -M virt-7.2 -m 4G
+    """
+    if bool(argv) != from_argv:
+        raise click.UsageError("--from and a command line after -- go together")
+    profile = _profile(host)
+    if listing:
+        return _list(profile)
+    if from_argv:
+        draft = _from_argv(argv, name)
+    else:
+        kind = machine or _NATIVE.get(platform.machine(), "q35")
+        draft = Draft(name, kind, memory or 4 << 30, source=f"A {kind} guest to start from.")
+    draft = replace(
+        draft,
+        machine=machine or draft.machine,
+        version=version or draft.version,
+        memory_bytes=memory or draft.memory_bytes,
+        max_bytes=ceiling if ceiling is not None else draft.max_bytes,
+        devices=devices or draft.devices,
+        hosts=(_beside(host, output),) if host else (),
+    )
+    text = write_draft(draft, profile)
+    errors = [found for found in load(text.encode(), "")[1] if found.severity is Severity.ERROR]
+    if errors:
+        raise click.UsageError("; ".join(error.message for error in errors[:3]))
+    return _write(text, output)
+
+
+def _beside(host: str, output: str | None) -> str:
+    """Return a profile's path as a layout in *output* must name it."""
+    if output in (None, "-") or Path(host).is_absolute():
+        return host
+    return os.path.relpath(host, Path(output or "").parent)
+
+
+def _profile(host: str | None) -> HostProfile | None:
+    try:
+        return read_host(host or "/sys")
+    except HostUnreadableError as error:
+        if host:
+            raise UnreadableError(str(error)) from error
+        return None
+
+
+def _list(profile: HostProfile | None) -> Exit:
+    listed = candidates(profile) if profile else []
+    for device, group, against in listed:
+        found = next(member for member in group.devices if member.name == device)
+        about = " ".join(filter(None, (found.class_code, found.vendor, found.device, found.driver)))
+        note = f"  ({against})" if against else ""
+        click.echo(f"{device:<14} group {group.id:<4} {about}".rstrip() + note)
+    if not listed:
+        click.echo("no devices in IOMMU groups; is the IOMMU on?", err=True)
+    return Exit.OK
+
+
+def _from_argv(argv: tuple[str, ...], name: str) -> Draft:
+    """Take over what a command line says.
+
+    :raise UsageError: it cannot be read, or asks for what the tables do not know.
+    """
+    from planner.machine.argv import ArgvError  # noqa: PLC0415  # only with --from
+    from planner.machine.commandline import parse_argv  # noqa: PLC0415
+    from planner.machine.request import MachineRefusedError, NotModelledError  # noqa: PLC0415
+
+    try:
+        line = parse_argv(argv)
+        request = line.request()
+    except (ArgvError, MachineRefusedError, NotModelledError) as error:
+        raise click.UsageError(f"the command line cannot be taken over: {error}") from error
+    extra = sum(device.size for device in request.devices)
+    options = {**request.options, **request.globals}
+    named = [device.host for device in line.assigned if device.host]
+    unnamed = sum(not device.host for device in line.assigned)
+    remarks = ["devices given by file descriptor"] * bool(unnamed)
+    return Draft(
+        name,
+        request.type,
+        request.boot_bytes + extra,
+        version=request.version,
+        cpu=request.cpu,
+        options={key: value for key, value in options.items() if value},
+        max_bytes=request.max_bytes or None,
+        slots=request.slots or None,
+        address_bits=request.address_bits,
+        devices=tuple(dict.fromkeys(map(normalise_device, named))),
+        source=f"From the command line of {Path(line.program).name}.",
+        remarks=tuple(remarks),
+    )
+
+
+def _write(text: str, output: str | None) -> Exit:
+    if output is None or output == "-":
+        click.echo(text, nl=False)
+        return Exit.OK
+    try:
+        with Path(output).open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError as error:
+        raise click.UsageError(f"{output} exists; name another file") from error
+    except OSError as error:
+        raise UnreadableError(f"{output} cannot be written: {error.strerror}") from error
+    return Exit.OK
