@@ -46,6 +46,8 @@ class Plug:
     #: How much of it, from its start, may hold memory after this command; None is all. Of a
     #: virtio-mem device only the usable region does.
     used: int | None = None
+    #: Whether *align* is surely what QEMU uses, not only a multiple of it.
+    exact: bool = True
 
     def at(self, address: int) -> Span:
         """Return the range it takes at *address*."""
@@ -79,6 +81,8 @@ def place_of(plug: Plug, window: Span, taken: SpanSet) -> Span | None:
     if plug.addr is None:
         return (SpanSet([window]) - taken).first_fit(plug.size, plug.align, window)
     if plug.addr + plug.size > window.end or plug.addr < window.start:
+        return None
+    if plug.exact and plug.addr % plug.align:
         return None
     place = plug.at(plug.addr)
     return None if taken.overlaps(place) else place
@@ -182,7 +186,7 @@ def _limited(plug: Plug, place: Span, binding: Binding) -> list[Finding]:
     start, entry = hits[0]
     return [
         Finding(
-            "MM602",
+            "MM702",
             f"memory '{plug.name}' [{place}] can grow by at most {show_size(start - place.start)}:"
             f" behind that is {entry.words}",
             help="a resize past that point will be refused",

@@ -54,7 +54,7 @@ class MemoryRequest:
         used = None
         if self.requested is not None:
             used = usable_region(self.requested, self.size, self.block, target)
-        return Plug(self.name, self.size, self.align, self.addr, used)
+        return Plug(self.name, self.size, self.align, self.addr, used, self.exact)
 
 
 async def read_request(

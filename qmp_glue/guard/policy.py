@@ -115,7 +115,7 @@ class Policy:
         if self.options.fail_open:
             return Pass(f"passed without judgement: {reason}", map_hash=map_hash)
         finding = Finding(
-            "MM601",
+            "MM701",
             f"cannot judge: {reason}",
             help="see that the guard can read the facts, or start it with --fail-open",
         )

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from qmp_glue.guard.addresses import Address, connect
 from qmp_glue.guard.proxy import Middlebox
-from qmp_glue.guard.verdicts import Everything, Journal, Judge, Silence, Verdict
+from qmp_glue.guard.verdicts import Everything, Judge, Silence, Verdict
 
 PATIENCE = 20.0
 
@@ -115,7 +115,7 @@ class Vm:
         for path in (self.qmp, self.truth):
             command += ["-qmp", f"unix:{path},server=on,wait=off"]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        wait_for(lambda: self.truth.exists() or self.process.poll() is not None)
+        wait_for(lambda: listening(self.qmp, self.truth) or self.process.poll() is not None)
         assert self.process.poll() is None, self.process.stderr and self.process.stderr.read()
 
     def stop(self) -> None:
@@ -123,6 +123,13 @@ class Vm:
         self.process.wait()
         if self.process.stderr:
             self.process.stderr.close()
+
+
+def listening(*paths: Path) -> bool:
+    """Say whether somebody listens at each path; a path exists before that."""
+    table = Path("/proc/net/unix").read_text().splitlines()
+    ready = {line.split()[-1] for line in table if line.split()[3] == "00010000"}
+    return {str(path) for path in paths} <= ready
 
 
 class Guard:
@@ -133,7 +140,7 @@ class Guard:
         folder: Path,
         qmp: Path | Callable[[], socket.socket],
         judge: Judge | None = None,
-        journal: Journal | None = None,
+        journal: Memory | None = None,
         **options: Any,
     ) -> None:
         self.path = folder / "guard.sock"
