@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import yaml
 
@@ -42,15 +43,22 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """A word, number or string: its text as spelled, quotes and escapes resolved."""
+class Scalar(NamedTuple):
+    """A word, number or string: its text as spelled, quotes and escapes resolved.
+
+    A tuple, because a file has tens of thousands.
+    """
 
     text: str
     loc: Loc
-    #: One past the last character.
-    end_loc: Loc
+    #: Line and column one past the last character.
+    end: tuple[int, int]
     quoted: bool = False
+
+    @property
+    def end_loc(self) -> Loc:
+        """The place one past the last character."""
+        return Loc(self.loc.file, *self.end)
 
     @property
     def empty(self) -> bool:
@@ -239,7 +247,7 @@ class _Builder:
                 "write the value out",
             )
             loc = self._loc(event)
-            self._place(Scalar("*", loc, loc, quoted=True))
+            self._place(Scalar("*", loc, (loc.line, loc.column), quoted=True))
         elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
@@ -259,7 +267,7 @@ class _Builder:
         scalar = Scalar(
             event.value,
             self._loc(event),
-            Loc(self._file, mark.line + 1, mark.column + 1),
+            (mark.line + 1, mark.column + 1),
             quoted=event.style is not None and event.style != "",
         )
         self._properties(event)
@@ -292,7 +300,9 @@ class _Builder:
     def _close(self) -> None:
         done = self._stack.pop()
         if done.as_key:
-            self._stack[-1].key = Scalar("?", done.loc, done.loc, quoted=True)
+            self._stack[-1].key = Scalar(
+                "?", done.loc, (done.loc.line, done.loc.column), quoted=True
+            )
         elif done.is_mapping:
             self._place(Mapping(tuple(done.pairs), done.loc))
         else:
