@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from planner.machine.argv import ArgvError, Option, split_argv
+from planner.machine.backends import BackendFacts, FileFacts, Lookup, read_backends
 from planner.machine.firmware import FlashImage, find_flash
 from planner.machine.options import qemu_size
 from planner.machine.request import (
-    RAM_BACKEND_ALIGN,
     Backend,
     MachineRefusedError,
     MachineRequest,
@@ -25,7 +25,6 @@ __all__ = ["AssignedDevice", "CommandLine", "machine_keys", "parse_argv"]
 
 #: hw/core/machine.c ``machine_class_base_init()``: default_ram_size, QEMU 7.2.
 _DEFAULT_RAM = 128 * MIB
-_PAGE = 4096
 _MACHINES = (
     (re.compile(r"virt(?:-(?P<version>[\d.]+))?\Z"), "virt"),
     (re.compile(r"(?:q35|pc-q35-(?P<version>[\d.]+))\Z"), "q35"),
@@ -59,8 +58,6 @@ _BDF = re.compile(
     r"(?:(?P<domain>[0-9a-fA-F]{1,8}):)?(?P<rest>[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7])\Z"
 )
 
-Lookup = Callable[[str], int | None]
-
 
 def _unknown(path: str) -> int | None:
     del path
@@ -90,7 +87,7 @@ class CommandLine:
     assigned: tuple[AssignedDevice, ...]
     #: pflash images by unit.
     flash: tuple[FlashImage, ...]
-    _sizes: _Sizes = field(repr=False)
+    files: FileFacts = field(repr=False)
 
     def all(self, name: str) -> list[Option]:
         """Return the options of that name, in order."""
@@ -98,7 +95,7 @@ class CommandLine:
 
     def image_size(self, path: str) -> int | None:
         """Return the size of a firmware image in bytes, None when it is not known."""
-        return self._sizes.image(path)
+        return self.files.image(path)
 
     def boot_bytes(self) -> int | None:
         """Return boot memory as ``-m`` gives it, None when it does not.
@@ -109,7 +106,7 @@ class CommandLine:
 
     def backend_align(self, name: str) -> int | None:
         """Return the alignment of a memory backend in bytes, None when it is not known."""
-        found = _backends(self).get(name)
+        found = read_backends(self.options, self.files).get(name)
         return found.align if found else None
 
     def request(self, qemu: str = "") -> MachineRequest:
@@ -121,14 +118,6 @@ class CommandLine:
         :raise NotModelledError: something on it moves the map and is not in the tables.
         """
         return _request(self, qemu)
-
-
-@dataclass(frozen=True, slots=True)
-class _Sizes:
-    """How to ask about files, which this module does not open."""
-
-    image: Lookup
-    page: Lookup
 
 
 def parse_argv(
@@ -154,7 +143,7 @@ def parse_argv(
         machine=machine,
         assigned=tuple(_assigned(options)),
         flash=find_flash(options, machine_keys(options)),
-        _sizes=_Sizes(image_size, page_size),
+        files=FileFacts(image_size, page_size),
     )
 
 
@@ -193,7 +182,7 @@ def _request(line: CommandLine, qemu: str) -> MachineRequest:
     keys = machine_keys(line.options)
     family, version = _family(line)
     boot, most, slots = _memory(line, keys)
-    backends = _backends(line)
+    backends = read_backends(line.options, line.files)
     boot_backends = _boot_backends(line, keys, backends)
     if boot is None:
         boot = sum(backend.size for backend in boot_backends) or _DEFAULT_RAM
@@ -266,51 +255,8 @@ def _memory(line: CommandLine, keys: dict[str, str]) -> tuple[int | None, int, i
     return boot or None, qemu_size("maxmem", most), int(slots)
 
 
-@dataclass(frozen=True, slots=True)
-class _BackendFacts:
-    size: int
-    align: int | None
-
-
-def _backends(line: CommandLine) -> dict[str, _BackendFacts]:
-    found: dict[str, _BackendFacts] = {}
-    for option in line.all("object"):
-        keys = option.keys("qom-type")
-        kind = keys.get("qom-type", "")
-        if not kind.startswith("memory-backend-"):
-            continue
-        name, size = keys.get("id", ""), keys.get("size", "")
-        if not name or not size:
-            raise MachineRefusedError(f"'{option}' has no id or no size", "give it both")
-        found[name] = _BackendFacts(
-            qemu_size("size", size),
-            _backend_align(kind, keys, line._sizes),  # noqa: SLF001
-        )
-    return found
-
-
-def _backend_align(kind: str, keys: dict[str, str], sizes: _Sizes) -> int | None:
-    """Return a backend's alignment in bytes, None when it depends on a file that is not known.
-
-    system/physmem.c: ``qemu_ram_alloc_internal()`` takes the host's 2 MiB, ``file_ram_alloc()`` the
-    page size of the file or ``align=``, whichever is larger.
-    """
-    if kind == "memory-backend-ram":
-        return RAM_BACKEND_ALIGN
-    if kind == "memory-backend-memfd":
-        if keys.get("hugetlb", "off") not in {"on", "yes", "true"}:
-            return _PAGE
-        return qemu_size("hugetlbsize", keys["hugetlbsize"]) if "hugetlbsize" in keys else 2 * MIB
-    if kind == "memory-backend-shm":
-        return _PAGE
-    if kind != "memory-backend-file":
-        return None
-    page = sizes.page(keys.get("mem-path", ""))
-    return None if page is None else max(page, qemu_size("align", keys.get("align", "0")))
-
-
 def _boot_backends(
-    line: CommandLine, keys: dict[str, str], backends: dict[str, _BackendFacts]
+    line: CommandLine, keys: dict[str, str], backends: dict[str, BackendFacts]
 ) -> tuple[Backend, ...]:
     nodes: dict[int, str] = {}
     for option in line.all("numa"):
@@ -327,9 +273,7 @@ def _boot_backends(
     return tuple(Backend(name, backends[name].size) for name in names)
 
 
-def _memory_devices(
-    line: CommandLine, backends: dict[str, _BackendFacts]
-) -> Iterable[MemoryDevice]:
+def _memory_devices(line: CommandLine, backends: dict[str, BackendFacts]) -> Iterable[MemoryDevice]:
     pxb = ""
     for option in line.all("device"):
         keys = option.keys("driver")

@@ -8,7 +8,7 @@ firmware later places MCFG and BARs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -20,6 +20,13 @@ from planner.machine.device_memory import (
 )
 from planner.machine.flatview import Piece, flatten
 from planner.machine.options import MachineOptions, check_globals, qemu_size
+from planner.machine.pc_devices import (
+    FOUR_GIB,
+    IOAPIC,
+    board_devices,
+    cite,
+    firmware_pieces,
+)
 from planner.machine.ram import boot_pieces, boot_sizes
 from planner.machine.request import (
     MachineRefusedError,
@@ -28,22 +35,15 @@ from planner.machine.request import (
     NotModelledError,
 )
 from planner.machine.versions import Version, machine_version, qemu_version
-from planner.region import GuestMap, Kind, Origin, Window, WindowKind
+from planner.region import GuestMap, Kind, Window, WindowKind
 from planner.span import ADDRESS_LIMIT, GIB, KIB, MIB, TIB, Span, SpanSet, align_up
 
 __all__ = ["Pc"]
 
-FOUR_GIB = 4 * GIB
 #: ``AMD_HT_START`` and ``AMD_ABOVE_1TB_START``, hw/i386/pc.c.
 _HT = Span(0xFD_0000_0000, 1 * TIB)
-#: ``IO_APIC_DEFAULT_ADDRESS``, include/hw/i386/apic.h: where the 32-bit PCI hole ends.
-_IOAPIC = 0xFEC0_0000
 #: 2.4 and older leave room below the PCI hole out (broken_reserved_end) or know no slots.
 _OLDEST: Version = (2, 5)
-#: ``bios-256k.bin``, the firmware of every modelled machine version.
-_DEFAULT_BIOS = 256 * KIB
-#: ``pcms->max_fw_size``, hw/i386/pc_sysfw.c: how much pflash may hold.
-_MAX_FLASH = 8 * MIB
 _PAGE = 4 * KIB
 _MAX_PHYS_BITS = 52
 
@@ -107,10 +107,6 @@ class _Layout:
     cpu: X86Cpu
 
 
-def _cite(where: str) -> Origin:
-    return Origin(f"QEMU 7.2 hw/i386/{where}")
-
-
 class Pc:
     """What QEMU makes of ``-M q35`` or ``-M pc``.
 
@@ -139,7 +135,7 @@ class Pc:
         spans = [Span(0, layout.low)] if layout.low else []
         if layout.above:
             spans.append(Span.sized(layout.above_start, layout.above))
-        pieces = [*_firmware(request, options, machine_version(request, _OLDEST))]
+        pieces = [*firmware_pieces(request, machine_version(request, _OLDEST))]
         pieces += boot_pieces(request, "pc.ram", spans)
         pieces += (
             Piece(region.span, region.name, region.kind, region.origin)
@@ -150,7 +146,7 @@ class Pc:
                 "Parameter 'driver' expects a dynamic sysbus device type for the machine",
                 f"{request.iommu} needs -M q35",
             )
-        pieces += self._devices(request, options, layout.cpu)
+        pieces += board_devices(request, options, layout.cpu)
         return GuestMap(
             source="model",
             machine=self.family,
@@ -251,9 +247,9 @@ class Pc:
         version = machine_version(request, _OLDEST)
         cpu = x86_cpu(request, qemu)
         low = self._low_bytes(ram, limit)
-        if low > _IOAPIC:
+        if low > IOAPIC:
             raise NotModelledError(
-                f"boot RAM up to {low:#x} covers the interrupt controllers at {_IOAPIC:#x}"
+                f"boot RAM up to {low:#x} covers the interrupt controllers at {IOAPIC:#x}"
             )
         hole_size = self._hole64_size(request)
         layout = _above_4g(FOUR_GIB, ram - low, ceiling - ram, request.slots, hole_size)
@@ -289,31 +285,6 @@ class Pc:
         key = f"{self._host_bridge}.pci-hole64-size"
         text = request.globals.get(key)
         return self._hole64_default if text is None else qemu_size(key, text)
-
-    def _devices(
-        self, request: MachineRequest, options: MachineOptions, cpu: X86Cpu
-    ) -> Iterable[Piece]:
-        ioapic = Span.sized(_IOAPIC, 0x1000)
-        yield Piece(ioapic, "ioapic", Kind.IO, _cite("pc.c IO_APIC_DEFAULT_ADDRESS"))
-        if options.flag("hpet", default=True):
-            hpet = Span.sized(0xFED0_0000, 0x400)
-            yield Piece(hpet, "hpet", Kind.IO, _cite("pc.c HPET_BASE"))
-        if cpu.apic or request.cpus > 1:
-            # target/i386/cpu.c x86_cpu_realizefn(): no APIC for a lone CPU that has none.
-            lapic = Span.sized(0xFEE0_0000, MIB)
-            where = _cite("x86.c APIC_DEFAULT_ADDRESS")
-            yield Piece(lapic, "apic-msi", Kind.IO, where, priority=4096, doorbell=True)
-        if request.iommu:
-            base, size, name, row = _IOMMUS[request.iommu]
-            yield Piece(Span.sized(base, size), name, Kind.IO, _cite(row))
-
-
-#: Registers of IOMMU devices: hw/i386/intel_iommu.c ``Q35_HOST_BRIDGE_IOMMU_ADDR`` and
-#: hw/i386/amd_iommu.c ``AMDVI_BASE_ADDR``; the same in 7.2, 10.0 and 11.1.
-_IOMMUS: Mapping[str, tuple[int, int, str, str]] = {
-    "intel-iommu": (0xFED9_0000, 0x230, "intel_iommu", "intel_iommu.c vtd_realize()"),
-    "amd-iommu": (0xFED8_0000, 0x4000, "amdvi-mmio", "amd_iommu.c amdvi_sysbus_realize()"),
-}
 
 
 def _split_limit(options: MachineOptions) -> int:
@@ -363,56 +334,6 @@ def _max_used(layout: _Layout, qemu: Version, version: Version) -> int:
     return layout.above_start + layout.above - 1
 
 
-def _firmware(
-    request: MachineRequest, options: MachineOptions, version: Version
-) -> Iterable[Piece]:
-    """Yield ROMs: hw/i386/pc_sysfw.c, hw/i386/x86.c ``x86_bios_rom_init()``, QEMU 7.2.
-
-    They sit in PCI memory, below RAM in priority; PAM aliases lift the last MiB's part above it.
-    """
-    del options
-    rom = _cite("pc.c PC_ROM_MIN_VGA")
-    yield Piece(Span(0xC_0000, 0xE_0000), "pc.rom", Kind.ROM, rom, priority=2)
-    if request.flash_bytes:
-        yield from _flash(request.flash_bytes, version)
-        return
-    size = _DEFAULT_BIOS
-    if request.firmware:
-        if request.firmware_bytes is None:
-            raise NotModelledError("the size of the -bios image decides the map and is not known")
-        size = request.firmware_bytes
-        if not 0 < size <= _MAX_FLASH * 2 or size % (64 * KIB):
-            raise MachineRefusedError(
-                "could not load PC BIOS: its size is not a multiple of 64 KiB",
-                "give -bios an image for this machine",
-            )
-    origin = _cite("x86.c x86_bios_rom_init()")
-    yield Piece(Span(FOUR_GIB - size, FOUR_GIB), "pc.bios", Kind.ROM, origin, priority=-1)
-    isa = min(size, 128 * KIB)
-    yield Piece(Span(MIB - isa, MIB), "pc.bios", Kind.ROM, origin, priority=1)
-
-
-def _flash(sizes: tuple[int | None, ...], version: Version) -> Iterable[Piece]:
-    origin = _cite("pc_sysfw.c pc_system_flash_map()")
-    top = FOUR_GIB
-    for unit, size in enumerate(sizes):
-        if size is None:
-            raise NotModelledError("the size of a pflash image decides the map and is not known")
-        if size <= 0 or size % _PAGE or FOUR_GIB - top + size > _MAX_FLASH:
-            raise MachineRefusedError(
-                f"system firmware block device pflash{unit} has an invalid size of {size} bytes",
-                "its size must be a non-zero multiple of 0x1000, all together at most 8 MiB",
-            )
-        top -= size
-        name = f"system.flash{unit}"
-        yield Piece(Span.sized(top, size), name, Kind.ROMD, origin, priority=-1)
-    first = sizes[0] or 0
-    isa = min(first, 128 * KIB)
-    # A copy up to machine version 9.0, an alias of the flash itself since (isa_bios_alias).
-    name = "isa-bios" if version <= (9, 0) else "system.flash0"
-    yield Piece(Span(MIB - isa, MIB), name, Kind.ROM, origin, priority=1)
-
-
 def _check_dimm(options: MachineOptions, device: MemoryDevice) -> None:
     if not options.auto("acpi", default=True):
         raise MachineRefusedError(
@@ -427,15 +348,15 @@ def _check_dimm(options: MachineOptions, device: MemoryDevice) -> None:
 
 
 def _windows(layout: _Layout, version: Version) -> Iterable[Window]:
-    hole32 = Span(layout.low, _IOAPIC) if layout.low < _IOAPIC else None
+    hole32 = Span(layout.low, IOAPIC) if layout.low < IOAPIC else None
     if hole32:
-        where = _cite("pc.c, PCI_HOST_PROP_PCI_HOLE_START of the host bridge")
+        where = cite("pc.c, PCI_HOST_PROP_PCI_HOLE_START of the host bridge")
         yield Window(hole32, "pci-mmio32", WindowKind.PCI_MMIO32, where)
     if layout.device_memory:
-        where = _cite("pc.c pc_get_device_memory_range()")
+        where = cite("pc.c pc_get_device_memory_range()")
         yield Window(layout.device_memory, "device-memory", WindowKind.DEVICE_MEMORY, where)
     # Up to 2.10 the window is only as large as the BARs in it: pc_compat_2_10, x-pci-hole64-fix.
     if version > (2, 10):
-        where = _cite("pc.c pc_pci_hole64_start()")
+        where = cite("pc.c pc_pci_hole64_start()")
         hole = Span(layout.hole64.start, align_up(layout.hole64.end, GIB))
         yield Window(hole, "pci-mmio64", WindowKind.PCI_MMIO64, where)
