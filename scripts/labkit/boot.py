@@ -112,7 +112,7 @@ def boot(
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  # it calls prctl and nothing else
             )
         title = f"{host.name} with Linux {kernel.release}"
         try:
@@ -148,7 +148,7 @@ def answer(host: Host, kernel: Kernel, job: dict[str, Any], **options: Any) -> d
 
 def _command_line(host: Host) -> str:
     console = "ttyS0" if host.architecture == "amd64" else "ttyAMA0"
-    return f"console={console} quiet loglevel=4 panic=-1 {host.command_line}".strip()
+    return f"console={console} nokaslr quiet loglevel=4 panic=-1 {host.command_line}".strip()
 
 
 def _firmware(host: Host, folder: Path) -> list[str]:

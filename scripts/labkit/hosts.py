@@ -76,7 +76,7 @@ class Host:
     firmware: bool = False
     devices: tuple[str, ...] = field(default=(*_DEVICES, *_BRIDGED))
 
-    #: Address bits by kernel, where sysfs does not tell them: what ``--address-bits`` would be given.
+    #: Address bits by kernel, where sysfs does not tell them: what ``--address-bits`` is given.
     told_bits: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def has(self, device: str) -> bool:
@@ -133,9 +133,7 @@ HOSTS = {
             "VT-d, 48 address bits",
             _INTEL,
         ),
-        Host(
-            "smmuv3", "arm64", _VIRT, "SMMUv3, GICv3 with ITS, devicetree", told_bits=_SMMU_BITS
-        ),
+        Host("smmuv3", "arm64", _VIRT, "SMMUv3, GICv3 with ITS, devicetree", told_bits=_SMMU_BITS),
         Host(
             "virtio-x86",
             "amd64",
@@ -148,8 +146,10 @@ HOSTS = {
         Host(
             "virtio-arm",
             "arm64",
-            ("-M", "virt,gic-version=3", "-cpu", "max,pauth-impdef=on")
-            + ("-device", "virtio-iommu-pci,bus=pcie.0,addr=1"),
+            (
+                *("-M", "virt,gic-version=3", "-cpu", "max,pauth-impdef=on"),
+                *("-device", "virtio-iommu-pci,bus=pcie.0,addr=1"),
+            ),
             "virtio-iommu on virt",
             modules=_VIOMMU,
             kernels=("6.12", "7"),

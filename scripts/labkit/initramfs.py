@@ -1,4 +1,4 @@
-"""The guest's file system: busybox to begin, Python and the agent to work, modules in load order."""
+"""The guest's file system: busybox to begin, Python and the agent to work, modules in order."""
 
 from __future__ import annotations
 

@@ -5,16 +5,26 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 from labkit import CACHE, ROOT, LabError
 from labkit.capture import capture
 from labkit.hosts import HOSTS, Host, hosts_named
+from labkit.hotplug import facts_of, play
+from labkit.inner import bench
 from labkit.kernels import KERNELS, Kernel, get_kernel
 from labkit.oracle import try_host
+from labkit.rescue import rescue
+from labkit.scenes import DEVICES, draw_scene
 
 __all__ = ["main"]
+
+_RESCUE_SECONDS = 180
+#: Hosts that scenes are played on when none is named.
+PLAYED = ["amd", "intel-39", "intel-rmrr"]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, run: object, about: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=about, description=about)
         made.set_defaults(run=run)
-        made.add_argument("hosts", nargs="*", metavar="HOST", help="host kinds; all when none given")
+        made.add_argument(
+            "hosts", nargs="*", metavar="HOST", help="host kinds; all when none given"
+        )
         made.add_argument(
             "--kernel", action="append", choices=KERNELS, help="repeatable; all when not given"
         )
@@ -53,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     asked = command("oracle", _oracle, "hold usable ranges and verdicts against the kernel's")
     asked.add_argument("-n", type=int, default=2000, help="spans for each host kind (%(default)s)")
     asked.add_argument("--seed", type=int, default=1, help="of the draw (%(default)s)")
+    played = command("hotplug", _hotplug, "play scenes on a bare QEMU and through the guard")
+    played.add_argument("-n", type=int, default=10, help="scenes over all hosts (%(default)s)")
+    played.add_argument("--seed", type=int, default=1, help="of the draw (%(default)s)")
+    played.add_argument(
+        "--rescue", action="store_true", help="show the scene that kills, told whole"
+    )
     return parser
 
 
@@ -74,7 +92,9 @@ def _capture(options: argparse.Namespace) -> int:
 
 def _oracle(options: argparse.Namespace) -> int:
     chosen = list(_chosen(options))
-    print(f"{'host':12} {'kernel':24} {'asked':>6} {'mapped':>6} {'unassignable':>12}  disagreements")
+    print(
+        f"{'host':12} {'kernel':24} {'asked':>6} {'mapped':>6} {'unassignable':>12}  disagreements"
+    )
     results = []
     for host, kernel in chosen:
         mine = [other.name for whose, other in chosen if whose is host]
@@ -91,6 +111,48 @@ def _oracle(options: argparse.Namespace) -> int:
     asked = sum(result.attempts for result in results)
     print(f"{asked} spans on {len(results)} hosts, {wrong} disagreements")
     return 1 if wrong else 0
+
+
+def _hotplug(options: argparse.Namespace) -> int:
+    options.hosts = options.hosts or (PLAYED[:1] if options.rescue else PLAYED)
+    chosen = [(host, kernel) for host, kernel in _chosen(options) if host.architecture == "amd64"]
+    if options.rescue:
+        return _rescue(chosen[0])
+    random = Random(options.seed)
+    print(
+        f"{'host':12} {'kernel':24} {'scenes':>6} {'works':>5} {'error':>5} {'died':>5}"
+        f" {'died guarded':>12}  disagreements"
+    )
+    wrong = lost = 0
+    for number, (host, kernel) in enumerate(chosen):
+        count = options.n // len(chosen) + (number < options.n % len(chosen))
+        scenes = [draw_scene(random) for _ in range(count)]
+        with (
+            bench(host, kernel, DEVICES, seconds=120 + 60 * count) as made,
+            facts_of(made) as facts,
+        ):
+            outcomes = [play(made, facts, scene) for scene in scenes]
+        bare = Counter(outcome.bare for outcome in outcomes)
+        dead = [outcome for outcome in outcomes if not outcome.guarded]
+        told = [line for outcome in outcomes for line in outcome.disagreements]
+        row = f"{host.name:12} {kernel.release:24} {count:6} {bare['works']:5} {bare['error']:5}"
+        print(f"{row} {bare['died']:5} {len(dead):12}  {len(told)}", flush=True)
+        for line in told[:10]:
+            print(f"  {line}")
+        for outcome in dead:
+            print(f"  died behind the guard: {outcome.scene}")
+        wrong += len(told)
+        lost += len(dead)
+    print(f"{options.n} scenes, {wrong} disagreements, {lost} died behind the guard")
+    return 1 if wrong or lost else 0
+
+
+def _rescue(chosen: tuple[Host, Kernel]) -> int:
+    line = ""
+    with bench(*chosen, DEVICES, seconds=_RESCUE_SECONDS) as made, facts_of(made) as facts:
+        for line in rescue(made, facts):
+            print(line, flush=True)
+    return 0 if line == "# the VM lives" else 1
 
 
 def _chosen(options: argparse.Namespace) -> Iterator[tuple[Host, Kernel]]:

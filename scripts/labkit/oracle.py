@@ -21,8 +21,8 @@ from planner.span import Span, SpanSet
 
 __all__ = ["BATCHES", "Result", "try_host"]
 
-#: Devices assigned together, in each batch: alone, two of a group, the ``direct`` one, the relaxable
-#: one, behind a bridge, the ISA bridge's group, and two groups in one container.
+#: Devices assigned together, in each batch: alone, two of a group, the ``direct`` one, the
+#: relaxable one, behind a bridge, the ISA bridge's group, and two groups in one container.
 BATCHES = (
     ("0000:01:00.0",),
     ("0000:02:00.0",),
@@ -104,7 +104,9 @@ def _judge(
         if unassignable:
             result.refused += 1
         else:
-            result.disagreements.append(f"{where}: the kernel refused the group: {heard['refused']}")
+            result.disagreements.append(
+                f"{where}: the kernel refused the group: {heard['refused']}"
+            )
         return
     if unassignable:
         result.disagreements.append(f"{where}: the kernel assigned a group guestmap refuses")

@@ -24,8 +24,8 @@ SUITES = ("bookworm", "bookworm-backports", "testing")
 _ARCHITECTURES = ("amd64", "arm64")
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _APT_SECONDS = 600
-# Some machines switch these off, and then every question takes seconds. On the command line, because
-# the machine's configuration is read after the file that APT_CONFIG names.
+# Some machines switch these off, and then every question takes seconds. On the command line,
+# because the machine's configuration is read after the file that APT_CONFIG names.
 _APT_OPTIONS = (
     *("-o", "Dir::Cache::pkgcache=pkgcache.bin", "-o", "Dir::Cache::srcpkgcache=srcpkgcache.bin"),
     *("-o", "Acquire::GzipIndexes=false", "-o", "Acquire::Languages=none"),
@@ -64,7 +64,9 @@ def fetch(names: tuple[str, ...], suite: str, architecture: str) -> list[Package
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if digest != row["sha256"]:
             path.unlink()
-            raise LabError(f"{path.name} has SHA-256 {digest}, not {row['sha256']}; it is removed, run again")
+            raise LabError(
+                f"{path.name} has SHA-256 {digest}, not {row['sha256']}; it is removed, run again"
+            )
         found.append(Package(row["name"], row["version"], architecture, path))
     return found
 
@@ -116,8 +118,10 @@ def _show(config: Path, name: str, suite: str, architecture: str) -> dict[str, s
         if attempt == "update":
             _run(["apt-get", *_APT_OPTIONS, "update"], config=config)
         said = subprocess.run(
-            ["apt-cache", *_APT_OPTIONS, "-o", f"APT::Default-Release={suite}", "show"]
-            + ["--no-all-versions", f"{name}:{architecture}"],
+            [
+                *("apt-cache", *_APT_OPTIONS, "-o", f"APT::Default-Release={suite}"),
+                *("show", "--no-all-versions", f"{name}:{architecture}"),
+            ],
             env=os.environ | {"APT_CONFIG": str(config)},
             capture_output=True,
             text=True,
@@ -161,8 +165,10 @@ def _apt_root() -> Path:
 def _mirror() -> str:
     """Return the Debian mirror of this machine's apt."""
     said = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)"]
-        + ["Created-By: Packages"],
+        [
+            *("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)"),
+            "Created-By: Packages",
+        ],
         capture_output=True,
         text=True,
         timeout=60,
@@ -179,10 +185,18 @@ def _run(command: list[str], *, config: Path | None = None, cwd: Path | None = N
     env = os.environ | ({"APT_CONFIG": str(config)} if config else {})
     try:
         subprocess.run(
-            command, env=env, cwd=cwd, capture_output=True, text=True, timeout=_APT_SECONDS, check=True
+            command,
+            env=env,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=_APT_SECONDS,
+            check=True,
         )
     except FileNotFoundError as error:
-        raise LabError(f"{command[0]} is not on this machine; the lab needs Debian's apt") from error
+        raise LabError(
+            f"{command[0]} is not on this machine; the lab needs Debian's apt"
+        ) from error
     except subprocess.TimeoutExpired as error:
         raise LabError(f"{' '.join(command)} gave no answer in {_APT_SECONDS} s") from error
     except subprocess.CalledProcessError as error:

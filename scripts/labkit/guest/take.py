@@ -10,6 +10,7 @@ SINGLE = (
     "module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
     "module/iommufd/parameters/allow_unsafe_interrupts",
 )
+LOGGED = ("iommu", "smmu", "dmar", "amd-vi", "remapping", "ivrs", "iort", "rmr", "viot", "vfio")
 TABLES = ("DMAR", "IVRS", "IORT", "VIOT", "DSDT")
 
 
@@ -56,9 +57,8 @@ class Taking:
         self.file(f"{os.path.realpath(path)}/uevent")
 
 
-def run(_job):
-    """Take everything."""
-    taking = Taking()
+def groups(taking):
+    """Take every group, its devices, and the devices in none."""
     root = "/sys/kernel/iommu_groups"
     for group in sorted(os.listdir(root), key=int):
         for name in ("reserved_regions", "type"):
@@ -68,34 +68,48 @@ def run(_job):
     for device in os.listdir("/sys/bus/pci/devices"):
         if not os.path.exists(f"/sys/bus/pci/devices/{device}/iommu_group"):
             taking.device(f"/sys/bus/pci/devices/{device}")
+
+
+def units(taking):
+    """Take every IOMMU unit with its registers and the devices behind it."""
     for unit in os.listdir("/sys/class/iommu"):
-        path = f"/sys/class/iommu/{unit}"
-        taking.link(path)
-        real = os.path.realpath(path)
+        taking.link(f"/sys/class/iommu/{unit}")
+        real = os.path.realpath(f"/sys/class/iommu/{unit}")
         taking.device(f"{real}/device")
         for folder in ("intel-iommu", "amd-iommu"):
-            if os.path.isdir(f"{real}/{folder}"):
-                for name in os.listdir(f"{real}/{folder}"):
-                    taking.file(f"{real}/{folder}/{name}")
-        if os.path.isdir(f"{real}/devices"):
-            for name in os.listdir(f"{real}/devices"):
-                taking.link(f"{real}/devices/{name}")
+            for name in listed(f"{real}/{folder}"):
+                taking.file(f"{real}/{folder}/{name}")
+        for name in listed(f"{real}/devices"):
+            taking.link(f"{real}/devices/{name}")
+
+
+def listed(folder):
+    """List a folder; empty when there is none."""
+    return os.listdir(folder) if os.path.isdir(folder) else []
+
+
+def tables():
+    """Take the ACPI tables that speak of IOMMUs, as Base64."""
+    found = {}
+    for name in set(TABLES).intersection(listed("/sys/firmware/acpi/tables")):
+        with open(f"/sys/firmware/acpi/tables/{name}", "rb") as file:
+            found[name] = base64.b64encode(file.read()).decode()
+    return found
+
+
+def run(_job):
+    """Take everything."""
+    taking = Taking()
+    groups(taking)
+    units(taking)
     for name in SINGLE:
         taking.file(f"/sys/{name}")
     for name in PROC:
         taking.file(f"/proc/{name}")
-    tables = {}
-    for name in TABLES:
-        path = f"/sys/firmware/acpi/tables/{name}"
-        if os.path.exists(path):
-            with open(path, "rb") as file:
-                tables[name] = base64.b64encode(file.read()).decode()
-    log = kernel_log()
-    words = ("iommu", "smmu", "dmar", "amd-vi", "remapping", "ivrs", "iort", "rmr", "viot", "vfio")
     return {
         "files": taking.files,
         "links": taking.links,
-        "tables": tables,
+        "tables": tables(),
         "release": platform.release(),
-        "log": [line for line in log if any(word in line.lower() for word in words)],
+        "log": [line for line in kernel_log() if any(word in line.lower() for word in LOGGED)],
     }
