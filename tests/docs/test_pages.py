@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, Golden
 
 from planner.findings import CODES, Finding
 from planner.host.profile import HostProfile
 from planner.host.read import read_profile_bytes
 from planner.layout.load import load
+from planner.layout.reference import layout_reference
 from planner.layout.silence import apply_silence
 from planner.plan import make_plan
 from planner.rules.host import judge_host
@@ -19,7 +20,7 @@ from planner.rules.host import judge_host
 PAGES = ROOT / "docs" / "findings"
 FENCE = re.compile(r"^```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 #: Findings whose input no page can hold: files of a real host, sizes past any example.
-SHOWN_ONLY = {"MM303", "MM308", "MM316", "MM401", "MM402", "MM409", "MM508"}
+SHOWN_ONLY = {"MM303", "MM308", "MM316", "MM401", "MM402", "MM409", "MM413", "MM508"}
 #: Families with examples that are run elsewhere: they need a real QEMU.
 NEEDS_QEMU = ("MM6", "MM7")
 STAND_IN = """\
@@ -81,3 +82,16 @@ def test_bad_example_has_the_finding_and_good_one_has_not(code: str, tmp_path: P
 
 def test_no_page_without_a_code() -> None:
     assert {path.stem for path in PAGES.glob("*.md")} - {"index"} <= set(CODES)
+
+
+def test_index_lists_every_page(golden: Golden) -> None:
+    lines = ["# Findings", "", "| code | name | severity | meaning |", "|---|---|---|---|"]
+    lines += [
+        f"| [{code}]({code}.md) | {entry.name} | {entry.severity} | {entry.summary} |"
+        for code, entry in sorted(CODES.items())
+    ]
+    golden("../docs/findings/index.md", "\n".join(lines) + "\n")
+
+
+def test_reference_of_layout_fields(golden: Golden) -> None:
+    golden("../docs/reference/layout.md", layout_reference())
