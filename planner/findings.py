@@ -87,6 +87,7 @@ _codes(
         "MM401": ("ram-in-reserved", "guest memory covers a range the host forbids"),
         "MM402": ("beyond-aperture", "guest memory lies above the IOMMU's address bits"),
         "MM403": ("device-unassignable", "firmware wants a 1:1 region for a device to be assigned"),
+        "MM413": ("device-unidentified", "which host device is assigned cannot be told"),
         "MM501": ("no-room", "the memory does not fit"),
         "MM502": ("boot-blocked", "boot memory cannot be where the machine puts it"),
         "MM503": ("too-few-slots", "the plan needs more memory slots than there are"),
@@ -238,6 +239,11 @@ class Finding:
                 self.loc.line,
                 self.loc.column,
             )
+        if self.also:
+            data["also"] = [
+                {"file": loc.file, "line": loc.line, "column": loc.column, "label": label}
+                for loc, label in self.also
+            ]
         return data
 
 
