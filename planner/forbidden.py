@@ -57,6 +57,9 @@ class Forbidden:
         'msi [0xfee00000-0xfeefffff] of group 3 (eth0) on a'
         """
         text = f"{self.type} [{self.span}]"
+        if self.type == BEYOND_APERTURE:
+            bits = self.span.start.bit_length() - 1
+            text = f"what is above the IOMMU's {bits} bits [{self.span}]"
         if self.groups:
             text += f" of {'group' if len(self.groups) == 1 else 'groups'} {shorten(self.groups)}"
         if self.devices:
@@ -125,7 +128,7 @@ def bind(hosts: Iterable[HostProfile], scope: Scope, devices: Iterable[str]) -> 
     found: list[Forbidden] = []
     for host in listed:
         missing = any(host.group_of(device) is None for device in wanted)
-        effective = Scope.HOST if missing and len(listed) > 1 else scope
+        effective = Scope.HOST if missing else scope
         found += _of_host(host, host.groups_in(effective, wanted))
     return Binding(listed, scope, wanted, tuple(sorted(found)))
 

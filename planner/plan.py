@@ -20,19 +20,18 @@ from planner.machine.registry import for_type
 from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
 from planner.placement import Demand, Placement, Refusal, largest_total, max_boot, place
 from planner.region import GuestMap, Loc, Origin
-from planner.rules.devices import judge_devices
-from planner.rules.guest import judge_guest
-from planner.rules.host import judge_facts, noticed
-from planner.rules.ram import collisions, judge_ram, relaxable_covered
-from planner.rules.windows import judge_windows
+from planner.rules.ram import collisions
 from planner.span import GIB, MIB, Span, SpanSet
 from planner.units import show_size
+from planner.verdict import judge_hosts, judge_map
 
 __all__ = ["Plan", "Source", "make_plan"]
 
 #: Boot memory that any firmware and kernel get, where a layout does not say: QEMU's own default,
 #: default_ram_size in hw/core/machine.c (7.2).
 BOOT_MIN = 128 * MIB
+#: Codes of memory over forbidden ranges.
+_RAM_CODES = ("MM401", "MM402")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +81,7 @@ def make_plan(layout: Layout, hosts: Iterable[HostProfile], inputs: Mapping[str,
     binding = bind(hosts, layout.reserve, layout.wanted)
     machine = _machine(layout)
     request = request_of(layout)
-    findings = [
-        finding
-        for host in binding.hosts
-        for finding in (*noticed(host, layout.reserve, layout.wanted), *judge_facts(host))
-    ]
-    findings += judge_devices(binding, _device_locs(layout))
+    findings = judge_hosts(binding, _device_locs(layout))
     try:
         block = layout.memory.block or _block(machine, request)
         tried = _as_asked(machine, request)
@@ -127,11 +121,9 @@ def make_plan(layout: Layout, hosts: Iterable[HostProfile], inputs: Mapping[str,
             findings += _moved(outcome, asked, all_bound, boot_limit, layout)
     doorbell = None
     if guest:
-        if placement:
-            findings += judge_ram(guest, binding)
-        findings += judge_windows(guest, binding)
-        findings += judge_guest(guest, binding)
-        findings += relaxable_covered(guest, binding)
+        # Where memory could not be placed the refusal has said so; the rest still holds.
+        judged = judge_map(guest, binding)
+        findings += judged if placement else [f for f in judged if f.code not in _RAM_CODES]
         doorbell = _doorbell(layout, guest, binding, findings, placed=placement is not None)
     return _plan(
         layout,

@@ -47,8 +47,18 @@ async def read_map(session: Session, source: str, notes: Iterable[str] = ()) -> 
         qemu=str(session.version),
         regions=regions,
         windows=tuple(windows),
+        address_bits=await _address_bits(session),
         notes=(f"machine type {machine}", *notes),
     )
+
+
+async def _address_bits(session: Session) -> int | None:
+    """Return the first CPU's physical address bits where it has the property (x86)."""
+    cpus = await session.execute("query-cpus-fast")
+    if not isinstance(cpus, list) or not cpus:
+        return None
+    bits = await _get(session, str(cpus[0].get("qom-path")), "phys-bits")
+    return bits if isinstance(bits, int) and bits else None
 
 
 def _family(machine: str) -> str:

@@ -21,6 +21,8 @@ COMMANDS = {
     "args": "print the QEMU command line of a plan",
     "apply": "plug a plan's memory into a paused QEMU, and verify",
     "verify": "compare a plan with the real map of a QEMU",
+    "hotplug": "judge one hotplug against a running QEMU, and perform it",
+    "guard": "stand before a QEMU's monitor and judge every hotplug",
     "new": "write a layout to start from",
     "lint": "say what is wrong with layouts and host profiles",
     "explain": "explain a finding, or the words of QEMU, libvirt or the kernel",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from planner.findings import Finding, Party, Severity
+from planner.forbidden import shorten
 from planner.region import Loc
 from planner.units import show_span
 
@@ -262,10 +263,10 @@ def _party(party: Party) -> str:
         words.append(show_span(party.span))
     if party.groups:
         plural = "s" if len(party.groups) > 1 else ""
-        words.append(f"of group{plural} {', '.join(party.groups)}")
+        words.append(f"of group{plural} {shorten(party.groups)}")
     if party.host:
         words.append(f"on {party.host}")
     if party.devices:
-        words.append(f"({', '.join(party.devices)})")
+        words.append(f"({shorten(party.devices)})")
     text = " ".join(words)
     return f"{text}, from {party.origin}" if party.origin else text

@@ -53,15 +53,14 @@ def judge_devices(binding: Binding, locs: dict[str, Loc | None] | None = None) -
 
 
 def _unknown(device: str, host: HostProfile, loc: Loc | None, *, fatal: bool) -> Finding:
-    if fatal:
-        known = [member.name for group in host.groups for member in group.devices]
-        help_text = (
-            f"devices in groups of {host.name}: {shorten(known)}"
-            if known
-            else (f"the profile of {host.name} names no devices")
-        )
+    known = [member.name for group in host.groups for member in group.devices]
+    if fatal and known:
+        help_text = f"devices in groups of {host.name}: {shorten(known)}"
+    elif known:
+        help_text = "every group of that host binds instead"
     else:
-        help_text = "every group of that host binds the plan instead"
+        fatal = False
+        help_text = f"the profile of {host.name} names no devices; every group of it binds instead"
     return Finding(
         "MM310",
         f"{device} is in no IOMMU group of {host.name}",

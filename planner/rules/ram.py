@@ -37,7 +37,7 @@ def collisions(
 def collision_finding(region: Region, entry: Forbidden, shared: Span, help_text: str) -> Finding:
     """Put one collision in words."""
     code = "MM402" if entry.type == BEYOND_APERTURE else "MM401"
-    verb = "reaches" if code == "MM402" else "covers"
+    verb = "reaches into" if code == "MM402" else "covers"
     return Finding(
         code,
         f"{_WORD.get(region.kind, region.kind.value)} '{region.name}' [{region.span}] {verb}"

@@ -33,7 +33,7 @@ def judge_windows(guest: GuestMap, binding: Binding) -> list[Finding]:
                 Finding(
                     "MM405" if beyond else "MM404",
                     f"the PCI window '{window.name}' [{window.span}]"
-                    f" {'reaches' if beyond else 'covers'} {entry.words}: BARs placed at"
+                    f" {'reaches into' if beyond else 'covers'} {entry.words}: BARs placed at"
                     f" [{shared}] are lost to peer-to-peer DMA",
                     help=_bits_help(entry.span.start)
                     if beyond

@@ -22,9 +22,11 @@ FLOORS = (
     ("planner.host",),
     ("planner.layout", "planner.machine", "planner.forbidden"),
     ("planner.rules", "planner.placement", "planner.doorbell"),
+    ("planner.verdict",),
     ("planner.plan",),
-    ("planner.document", "planner.check"),
-    ("planner.emit", "planner.draw", "planner.explain"),
+    ("planner.document",),
+    ("planner.emit", "planner.draw", "planner.symptoms", "planner.symptom_rows"),
+    ("planner.repair",),
     ("qmp_glue",),
     ("planner.cli",),
 )

@@ -1,0 +1,202 @@
+"""guestmap check: users' command lines, probed, judged and mended."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+import pytest
+from conftest import ROOT, Golden
+from realkit import code_of, guestmap, paused_qemu
+
+from planner.cli.exits import ReachError, UnreadableError
+
+pytestmark = pytest.mark.qemu
+
+ARM = ("qemu-system-aarch64", "-M", "virt-7.2")
+BOOT = ("-M", "memory-backend=m", "-object")
+AMD = ("--host", "layouts/hosts/amd-desktop.yaml")
+CLIENT = ("--host", "layouts/hosts/acer-raptor-lake.yaml")
+HP = ("--host", "layouts/hosts/hp-gen9.yaml")
+NIC = ("-device", "vfio-pci,host=0000:29:00.0")
+GPU = ("-device", "vfio-pci,host=01:00.0")
+
+
+def sized(size: str) -> tuple[str, ...]:
+    """Return boot memory that is not taken from this machine."""
+    return (*BOOT, f"memory-backend-ram,id=m,size={size},reserve=off", "-m", size)
+
+
+INTEL = "qemu64,vendor=GenuineIntel,phys-bits=48"
+CASES: dict[str, tuple[tuple[str, ...], int]] = {
+    "launchpad-1869006": ((*AMD, "--", *ARM, "-m", "4G", *NIC), 1),
+    "terabyte": (
+        (
+            *AMD,
+            "--",
+            "qemu-system-x86_64",
+            "-M",
+            "pc-q35-7.2",
+            "-cpu",
+            INTEL,
+            *sized("1100G"),
+            *NIC,
+        ),
+        1,
+    ),
+    "client-39-bit": (
+        (
+            *CLIENT,
+            "--",
+            "qemu-system-x86_64",
+            "-M",
+            "pc-q35-7.2",
+            "-cpu",
+            "max,phys-bits=46",
+            *sized("600G"),
+            *GPU,
+        ),
+        1,
+    ),
+    "client-39-bit-bars": (
+        (*CLIENT, "--", "qemu-system-x86_64", "-M", "pc-q35-7.2", *sized("500G"), *GPU),
+        0,
+    ),
+    "hp-rmrr": (
+        (
+            *HP,
+            "--",
+            "qemu-system-x86_64",
+            "-M",
+            "pc-q35-7.2",
+            "-m",
+            "4G",
+            "-device",
+            "vfio-pci,host=04:00.0",
+        ),
+        1,
+    ),
+    "dimm-in-the-hole": (
+        (
+            *AMD,
+            "--",
+            "qemu-system-x86_64",
+            "-M",
+            "pc-q35-7.2",
+            "-cpu",
+            INTEL,
+            "-m",
+            "1G,slots=2,maxmem=1200G",
+            "-object",
+            "memory-backend-ram,id=m1,size=128M",
+            "-device",
+            "pc-dimm,id=d1,memdev=m1,addr=0xfd00000000",
+            *NIC,
+        ),
+        1,
+    ),
+    "no-device-yet": ((*AMD, "--", *ARM, "-m", "4G"), 0),
+    "all-is-well": ((*AMD, "--", *ARM, "-m", "3054M", *NIC), 0),
+    "unidentified": ((*AMD, "--", *ARM, "-m", "1G", "-device", "vfio-pci,fd=9"), 1),
+    "numa": (
+        (
+            *AMD,
+            "--",
+            *ARM,
+            "-m",
+            "4G",
+            "-object",
+            "memory-backend-ram,id=a,size=2G,reserve=off",
+            "-object",
+            "memory-backend-ram,id=b,size=2G,reserve=off",
+            "-numa",
+            "node,memdev=a",
+            "-numa",
+            "node,memdev=b",
+            *NIC,
+        ),
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden_checks(name: str, golden: Golden) -> None:
+    words, code = CASES[name]
+    result = guestmap("check", *words)
+    golden(f"real/golden/check-{name}.txt", result.stdout)
+    assert code_of(result) == code
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_proposed_probes_clean(name: str) -> None:
+    words, _ = CASES[name]
+    document: dict[str, Any] = json.loads(guestmap("check", "--json", *words).stdout)
+    if document["fix"] is None:
+        assert document["ok"] or document["no_fix"] or name in ("hp-rmrr", "unidentified")
+        return
+    at = words.index("--")
+    again = guestmap("check", "--json", *words[:at], "--", *document["fix"]["argv"])
+    repaired = json.loads(again.stdout)
+    assert repaired["ok"], repaired["findings"]
+    assert {"MM401", "MM402"}.isdisjoint(
+        f["code"] for f in repaired["findings"] if f["severity"] == "error"
+    )
+
+
+def test_the_same_words_without_starting_a_qemu() -> None:
+    words, _ = CASES["launchpad-1869006"]
+    probed = json.loads(guestmap("check", "--json", *words).stdout)
+    modelled = json.loads(guestmap("check", "--json", "--model", *words).stdout)
+    assert modelled["source"] == "model"
+    for field in ("ok", "fix", "devices", "hosts"):
+        assert modelled[field] == probed[field]
+    assert [f["code"] for f in modelled["findings"]] == [f["code"] for f in probed["findings"]]
+
+
+def test_fix_prints_only_a_line_that_starts() -> None:
+    words, _ = CASES["launchpad-1869006"]
+    result = guestmap("check", "--fix", *words)
+    assert code_of(result) == 0
+    argv = shlex.split(result.stdout)
+    assert result.stdout.count("\n") == 1
+    # The host's device is not here; everything else starts as printed.
+    at = argv.index("vfio-pci,host=0000:29:00.0")
+    with paused_qemu([*argv[: at - 1], *argv[at + 1 :]]) as address:
+        assert address
+    untouched = guestmap("check", "--fix", *AMD, "--", *ARM, "-m", "1G", *NIC)
+    assert untouched.stdout == "qemu-system-aarch64 -M virt-7.2 -m 1G -device " + NIC[1] + "\n"
+
+
+def test_fix_prints_nothing_when_nothing_helps() -> None:
+    result = guestmap("check", "--fix", *CASES["hp-rmrr"][0])
+    assert (code_of(result), result.stdout) == (1, "")
+    assert "error[MM403] device-unassignable" in result.stderr
+    numa = guestmap("check", "--fix", *CASES["numa"][0])
+    assert (code_of(numa), numa.stdout) == (1, "")
+    assert "no change helps: boot memory is given by NUMA nodes" in numa.stderr
+
+
+def test_a_device_may_be_named_that_is_not_on_the_line() -> None:
+    result = guestmap("check", *AMD, "--device", "29:00.0", "--", *ARM, "-m", "4G")
+    assert code_of(result) == 1
+    assert "of group 28 (0000:29:00.0) on puchatek" in result.stdout
+
+
+def test_without_a_model_the_model_says_so() -> None:
+    with pytest.raises(UnreadableError, match=r"not modelled: .*leave --model out"):
+        guestmap("check", "--model", *AMD, "--", "qemu-system-aarch64", "-M", "sbsa-ref")
+
+
+def test_a_program_that_is_not_there() -> None:
+    with pytest.raises(ReachError, match="no such program") as caught:
+        guestmap("check", *AMD, "--", "qemu-system-nowhere", "-M", "virt")
+    assert caught.value.exit_code == 3
+
+
+def test_a_host_that_is_not_there() -> None:
+    with pytest.raises(UnreadableError, match=r"nowhere\.yaml cannot be read"):
+        guestmap("check", "--host", "nowhere.yaml", "--", *ARM)
+    assert (ROOT / "layouts").is_dir()
