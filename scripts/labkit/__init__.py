@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["CACHE", "ROOT", "LabError"]
+__all__ = ["CACHE", "ROOT", "LabError", "MissingError"]
 
 #: The repository.
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,3 +19,7 @@ CACHE = Path(os.environ.get("GUESTMAP_LAB_CACHE") or ROOT / ".cache" / "lab")
 
 class LabError(Exception):
     """The lab cannot do what was asked; the text says what is missing and what to do."""
+
+
+class MissingError(LabError):
+    """QEMU or a package cannot be had here: nothing was tried, so nothing was found wrong."""

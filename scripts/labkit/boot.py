@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labkit import CACHE, LabError
+from labkit import CACHE, LabError, MissingError
 from labkit.archive import Archive
 from labkit.hosts import Host
 from labkit.initramfs import build
@@ -84,14 +84,14 @@ def boot(
 ) -> Iterator[Guest]:
     """Boot *host* with *kernel* to do *job*; on leaving, nothing of it is left running.
 
-    :param seconds: from start to end of the guest.
+    :param seconds: from start to end of the guest; ``GUESTMAP_LAB_SECONDS`` overrides it.
     :param extra: archive with the job's own programs.
     :param tables: uncompressed archive with replacement ACPI tables, put before the initramfs.
     :raise LabError: QEMU or a package is missing.
     """
     binary = shutil.which(host.qemu)
     if not binary:
-        raise LabError(f"{host.qemu} is not on this machine; install it to play {host.name}")
+        raise MissingError(f"{host.qemu} is not on this machine; install it to play {host.name}")
     initrd = build(host, kernel, job, extra)
     with tempfile.TemporaryDirectory(prefix="guestmap-lab-") as name:
         folder = Path(name)
@@ -116,7 +116,8 @@ def boot(
             )
         title = f"{host.name} with Linux {kernel.release}"
         try:
-            yield Guest(title, process, folder, time.monotonic() + seconds)
+            limit = float(os.environ.get("GUESTMAP_LAB_SECONDS") or seconds)
+            yield Guest(title, process, folder, time.monotonic() + limit)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from labkit import CACHE, ROOT, LabError
+from labkit import CACHE, ROOT, LabError, MissingError
 from labkit.capture import capture
 from labkit.hosts import HOSTS, Host, hosts_named
 from labkit.hotplug import facts_of, play
@@ -28,7 +28,7 @@ PLAYED = ["amd", "intel-39", "intel-rmrr"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 fine, 1 disagreements, 2 usage, 3 the lab cannot."""
+    """Run one command: 0 fine, 1 disagreements, 2 usage, 3 a boot failed, 4 something missing."""
     options = _parser().parse_args(arguments)
     unknown = [name for name in options.hosts if name not in HOSTS]
     if unknown:
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         return int(options.run(options))
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
-        return 3
+        return 4 if isinstance(error, MissingError) else 3
     except KeyboardInterrupt:
         return 130
 

@@ -15,7 +15,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit import CACHE, LabError
+from labkit import CACHE, MissingError
 
 __all__ = ["SUITES", "Package", "fetch", "unpack"]
 
@@ -50,7 +50,7 @@ def fetch(names: tuple[str, ...], suite: str, architecture: str) -> list[Package
     What is in the cache is used as it is, after its SHA-256 was checked; nothing is asked of a
     mirror then.
 
-    :raise LabError: apt cannot fetch a package, or a file does not have the checksum it should.
+    :raise MissingError: apt cannot fetch a package, or a file does not have the checksum it should.
     """
     index = CACHE / "packages.json"
     known = json.loads(index.read_text()) if index.exists() else {}
@@ -64,7 +64,7 @@ def fetch(names: tuple[str, ...], suite: str, architecture: str) -> list[Package
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if digest != row["sha256"]:
             path.unlink()
-            raise LabError(
+            raise MissingError(
                 f"{path.name} has SHA-256 {digest}, not {row['sha256']}; it is removed, run again"
             )
         found.append(Package(row["name"], row["version"], architecture, path))
@@ -131,7 +131,7 @@ def _show(config: Path, name: str, suite: str, architecture: str) -> dict[str, s
         fields = re.findall(r"^([\w-]+): (.*)$", said.stdout, re.MULTILINE)
         if "SHA256" in dict(fields):
             return dict(fields)
-    raise LabError(f"{suite} has no package {name} for {architecture}: {said.stderr.strip()}")
+    raise MissingError(f"{suite} has no package {name} for {architecture}: {said.stderr.strip()}")
 
 
 def _apt_root() -> Path:
@@ -141,7 +141,7 @@ def _apt_root() -> Path:
         (root / part).mkdir(parents=True, exist_ok=True)
     (root / "status").touch()
     if not _KEYRING.exists():
-        raise LabError(f"{_KEYRING} is missing; install debian-archive-keyring")
+        raise MissingError(f"{_KEYRING} is missing; install debian-archive-keyring")
     options = f"[arch={','.join(_ARCHITECTURES)} signed-by={_KEYRING}]"
     mirror = _mirror()
     lines = [f"deb {options} {mirror} {suite} main\n" for suite in SUITES]
@@ -178,7 +178,9 @@ def _mirror() -> str:
         uri, release, component = line.split()
         if component == "main" and release in ("bookworm", "trixie", "stable", "testing", "sid"):
             return uri
-    raise LabError("this machine's apt has no Debian mirror configured, so no kernel can be had")
+    raise MissingError(
+        "this machine's apt has no Debian mirror configured, so no kernel can be had"
+    )
 
 
 def _run(command: list[str], *, config: Path | None = None, cwd: Path | None = None) -> None:
@@ -194,10 +196,10 @@ def _run(command: list[str], *, config: Path | None = None, cwd: Path | None = N
             check=True,
         )
     except FileNotFoundError as error:
-        raise LabError(
+        raise MissingError(
             f"{command[0]} is not on this machine; the lab needs Debian's apt"
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise LabError(f"{' '.join(command)} gave no answer in {_APT_SECONDS} s") from error
+        raise MissingError(f"{' '.join(command)} gave no answer in {_APT_SECONDS} s") from error
     except subprocess.CalledProcessError as error:
-        raise LabError(f"{' '.join(command)} failed: {error.stderr.strip()}") from error
+        raise MissingError(f"{' '.join(command)} failed: {error.stderr.strip()}") from error
