@@ -12,8 +12,8 @@ import planner
 from planner.cli.output import Exit, UnreadableError, color_option, json_option, print_json
 from planner.cli.sources import read_bytes
 from planner.draw.diagnostic import harmless
-from planner.fields import nearest
 from planner.findings import CODES, span_json
+from planner.layout.words import nearest
 
 __all__ = ["command", "page"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 
 from planner.cli.exits import Exit, UnreadableError
-from planner.fields import normalise_device
 from planner.findings import Severity
 from planner.host.profile import HostProfile
 from planner.host.read import HostUnreadableError, read_host
+from planner.layout.devices import normalise_device
 from planner.layout.draft import Draft, candidates, families, write_draft
 from planner.layout.load import load
 from planner.units import UnitError, parse_size

@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from planner.fields import Address, Device, Field, Items, Record, Size, Text, normalise_device
+from planner.layout.devices import normalise_device
+from planner.layout.fields import Field, Items, Record
 from planner.layout.schema import LAYOUT
+from planner.layout.values import Address, Device, Size, Text
 from planner.yaml_source import Mapping, Node, Scalar, comments, read
 
 __all__ = ["canonical", "spell"]

@@ -6,10 +6,10 @@ from hashlib import sha256
 from typing import Any
 
 from planner.collect import Collector
-from planner.fields import Loaded
-from planner.fields import load as load_fields
 from planner.findings import Finding
 from planner.host.profile import Scope
+from planner.layout.fields import Loaded
+from planner.layout.fields import load as load_fields
 from planner.layout.meaning import Board, check
 from planner.layout.model import (
     PREFERRED_DOORBELL,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from planner.fields import Choice, Field, rows
+from planner.layout.fields import Field, rows
 from planner.layout.schema import KINDS, LAYOUT
+from planner.layout.values import Choice
 
 __all__ = ["layout_reference"]
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_traps import TRAPS
 
-from planner.fields import rows
+from planner.layout.fields import rows
 from planner.layout.load import load
 from planner.layout.schema import LAYOUT, layout_schema
 from planner.yaml_source import Mapping, Node, Scalar, read
