@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner, Result
@@ -243,3 +244,24 @@ def test_explain_unknown_names_the_nearest() -> None:
     result = CliRunner().invoke(explain.command, ["region-overlapp"])
     assert result.exit_code == 2
     assert "the nearest is region-overlap\n" in result.stderr
+
+
+def test_explain_page_as_json() -> None:
+    document = json.loads(run("MM203", "--json")[0].stdout)
+    assert (document["format"], document["code"]) == ("guestmap/page", "MM203")
+    assert document["markdown"] == (ROOT / "docs/findings/MM203.md").read_text()
+
+
+def test_explain_with_an_unreadable_host() -> None:
+    result = CliRunner().invoke(explain.command, ["-", "--host", "/nonexistent"], input="x")
+    assert result.exit_code == 2
+    assert "/nonexistent cannot be read" in result.stderr
+
+
+def test_device_without_isolated_interrupts_is_named() -> None:
+    profile = read_host(HOSTS / "amd-desktop.yaml")
+    text = "vfio 0000:29:00.0: failed to set iommu for container: Operation not permitted"
+    (symptom,) = recognise(text, [replace(profile, isolated_msi=False)])
+    assert symptom.verdicts == ("0000:29:00.0 on puchatek: the host does not isolate interrupts",)
+    (symptom,) = recognise(text.replace("29:", "99:"), [profile])
+    assert symptom.verdicts == ()
