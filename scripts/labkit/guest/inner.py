@@ -112,7 +112,9 @@ class Inner:
             self.send("closed", name)
 
     def from_monitor(self, name):
-        """Pass bytes out."""
+        """Pass bytes out; the connection may have been closed since it was found ready."""
+        if name not in self.connections:
+            return
         try:
             data = self.connections[name].socket.recv(65536)
         except OSError:
@@ -129,8 +131,14 @@ class Inner:
         for name in list(self.connections):
             self.from_monitor(name)
             self.close(name)
+        self.send("exited", status, self.errors())
+
+    def errors(self):
+        """Return what QEMU said last on its stderr."""
+        if not os.path.exists(ERRORS):
+            return ""
         with open(ERRORS, errors="replace") as file:
-            self.send("exited", status, file.read()[-2000:])
+            return file.read()[-2000:]
 
     def stop(self):
         """End QEMU."""
@@ -140,7 +148,7 @@ class Inner:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
             self.process = None
-        self.send("stopped")
+        self.send("stopped", self.errors())
 
 
 class Monitor:
