@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labkit import LabError
 from labkit.capture import write_tree
 from labkit.guarded import guard
 from labkit.inner import Bench
@@ -23,6 +24,8 @@ __all__ = ["Outcome", "await_end", "facts_of", "play"]
 
 #: How long QEMU may take to be found dead after its monitor closed.
 _END_SECONDS = 10.0
+_PLUG_SECONDS = 60.0
+_REPLAY = "Replaying plugged ranges failed"
 
 
 @dataclass(slots=True)
@@ -86,7 +89,26 @@ def _do(client: Client, bench: Bench, step: Step) -> tuple[str, str]:
         _, error = client.execute(step.command, step.arguments)
     except GoneError:
         return "died", await_end(bench)[1]
+    if not error and step.command == "qom-set":
+        error = _refused_by_plug(client, bench, step.arguments["value"])
+    if not error and step.arguments.get("driver") == "vfio-pci":
+        # QEMU 7.2 adds the device all the same; its DMA to that memory would fail.
+        error = next((line for line in bench.tell()[0].splitlines() if _REPLAY in line), "")
     return ("error", error) if error else ("works", "")
+
+
+def _refused_by_plug(client: Client, bench: Bench, requested: int) -> str:
+    """Wait until the guest has plugged what is requested; return why it could not."""
+    limit = time.monotonic() + _PLUG_SECONDS
+    while time.monotonic() < limit:
+        console = bench.tell()[1]
+        if "refused" in console:
+            return f"the guest's plug was {console.splitlines()[-1]}"
+        devices, _ = client.execute("query-memory-devices")
+        if devices[0]["data"]["size"] == requested:
+            return ""
+        time.sleep(0.2)
+    raise LabError(f"{bench.guest.title}: the virtio-mem guest does nothing: {console!r}")
 
 
 def await_end(bench: Bench) -> tuple[int, str]:

@@ -12,6 +12,7 @@ import selectors
 import shutil
 import socket as sockets
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,10 +27,14 @@ from labkit.hosts import Host
 from labkit.kernels import Kernel
 from labkit.tables import tables_for
 
-__all__ = ["Bench", "bench"]
+__all__ = ["Bench", "bench", "can_grow"]
 
 _START_SECONDS = 60.0
 _SHARED = Path("/usr/share")
+_FIRMWARE = (
+    *("seabios/bios-256k.bin", "seabios/bios.bin", "qemu/kvmvapic.bin"),
+    *("qemu/multiboot.bin", "qemu/multiboot_dma.bin"),
+)
 
 
 @dataclass(slots=True)
@@ -73,6 +78,12 @@ class Bench:
                 return found
             if word == "exited":
                 found = (int(rest[0]), str(rest[1]))
+
+    def tell(self) -> tuple[str, str]:
+        """Return what the inner QEMU wrote on stderr, and its guest on the debug console."""
+        self.send("tell")
+        _, errors, console = self.wait_for("told")
+        return str(errors), str(console)
 
     def _drain(self) -> None:
         with suppress(queue.Empty):
@@ -200,6 +211,29 @@ def _connect(guest: Guest) -> sockets.socket:
             return line
 
 
+def can_grow() -> bool:
+    """Say whether the guest that drives virtio-mem can be compiled here."""
+    return shutil.which("gcc") is not None
+
+
+def _plugger() -> bytes:
+    """Compile the guest that drives virtio-mem; empty where there is no compiler."""
+    source = Path(__file__).parent / "plugger"
+    compiler = shutil.which("gcc")
+    if not compiler:
+        return b""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "plugger"
+        command = [compiler, "-m32", "-O1", "-ffreestanding", "-fno-pic", "-no-pie", "-static"]
+        command += ["-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-mno-sse"]
+        command += ["-nostdlib", f"-Wl,-T,{source}/plugger.ld", "-Wl,--build-id=none"]
+        command += ["-o", str(made), str(source / "plugger.c")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        if done.returncode:
+            raise LabError(f"the virtio-mem guest cannot be compiled: {done.stderr.strip()}")
+        return made.read_bytes()
+
+
 def _inner_programs() -> Archive:
     """Return an archive with this machine's qemu-system-x86_64 and what it loads."""
     binary = shutil.which("qemu-system-x86_64")
@@ -212,7 +246,8 @@ def _inner_programs() -> Archive:
         archive.file(str(module)[1:], module.read_bytes(), executable=True)
     for library in _libraries([binary, *map(str, modules)]):
         archive.file(library[1:], Path(library).read_bytes(), executable=True)
-    for name in ("seabios/bios-256k.bin", "seabios/bios.bin", "qemu/kvmvapic.bin"):
+    archive.file("lab/plugger", _plugger())
+    for name in _FIRMWARE:
         archive.file(f"usr/share/{name}", (_SHARED / name).read_bytes())
     return archive
 

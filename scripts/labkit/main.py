@@ -14,7 +14,7 @@ from labkit import CACHE, ROOT, LabError, MissingError
 from labkit.capture import capture
 from labkit.hosts import HOSTS, Host, hosts_named
 from labkit.hotplug import facts_of, play
-from labkit.inner import bench
+from labkit.inner import bench, can_grow
 from labkit.kernels import KERNELS, Kernel, get_kernel
 from labkit.oracle import try_host
 from labkit.rescue import rescue
@@ -119,6 +119,8 @@ def _hotplug(options: argparse.Namespace) -> int:
     if options.rescue:
         return _rescue(chosen[0])
     random = Random(options.seed)
+    if not can_grow():
+        print("no gcc here: no scene has a guest that drives virtio-mem", file=sys.stderr)
     print(
         f"{'host':12} {'kernel':24} {'scenes':>6} {'works':>5} {'error':>5} {'died':>5}"
         f" {'died guarded':>12}  disagreements"
@@ -126,7 +128,7 @@ def _hotplug(options: argparse.Namespace) -> int:
     wrong = lost = 0
     for number, (host, kernel) in enumerate(chosen):
         count = options.n // len(chosen) + (number < options.n % len(chosen))
-        scenes = [draw_scene(random) for _ in range(count)]
+        scenes = [draw_scene(random, host.name, growing=can_grow()) for _ in range(count)]
         with (
             bench(host, kernel, DEVICES, seconds=120 + 60 * count) as made,
             facts_of(made) as facts,

@@ -1,9 +1,10 @@
 """The inner QEMU: started here, with a real device, and reached from outside over one serial port.
 
-The port carries JSON lines, ``[word, ...]``. In come ``start argv``, ``stop``, ``open id``,
-``data id text``, ``close id``, ``quit``; out go ``facts``, ``started``, ``stopped``, ``opened id``,
-``data id text``, ``closed id`` and ``exited status stderr``. An id is a connection to a monitor of
-the inner QEMU; text is its bytes as Latin-1.
+The port carries JSON lines, ``[word, ...]``. In come ``start argv``, ``stop``, ``tell``,
+``open id``, ``data id text``, ``close id``, ``quit``; out go ``facts``, ``started``,
+``stopped stderr``, ``told stderr console``, ``opened id``, ``data id text``, ``closed id`` and
+``exited status stderr``. An id is a connection to a monitor of the inner QEMU; text is its bytes
+as Latin-1.
 """
 
 import json
@@ -21,6 +22,15 @@ import vfio
 
 MONITORS = ("/tmp/qmp0", "/tmp/qmp1")
 ERRORS = "/tmp/qemu.errors"
+CONSOLE = "/tmp/console"
+
+
+def read(path):
+    """Read a file; empty when there is none."""
+    if not os.path.exists(path):
+        return ""
+    with open(path, errors="replace") as file:
+        return file.read()
 
 
 class Inner:
@@ -68,7 +78,7 @@ class Inner:
     def start(self, argv):
         """Start QEMU and wait for its monitors."""
         self.stop()
-        for path in MONITORS:
+        for path in (*MONITORS, CONSOLE):
             if os.path.exists(path):
                 os.unlink(path)
         command = ["/usr/bin/qemu", *argv]
@@ -133,12 +143,13 @@ class Inner:
             self.close(name)
         self.send("exited", status, self.errors())
 
+    def tell(self):
+        """Tell what QEMU wrote on stderr, and its guest on the debug console."""
+        self.send("told", self.errors(), read(CONSOLE))
+
     def errors(self):
         """Return what QEMU said last on its stderr."""
-        if not os.path.exists(ERRORS):
-            return ""
-        with open(ERRORS, errors="replace") as file:
-            return file.read()[-2000:]
+        return read(ERRORS)[-2000:]
 
     def stop(self):
         """End QEMU."""
