@@ -162,10 +162,10 @@ def _empty_file(backend: FileBackend) -> int:
     descriptor = os.memfd_create(f"guestmap-{backend.id}")
     try:
         os.ftruncate(descriptor, backend.size)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         os.close(descriptor)
         raise StartError(
-            f"memory backend '{backend.id}' of {backend.size:#x} bytes: {error.strerror}"
+            f"memory backend '{backend.id}' of {backend.size:#x} bytes: {error}"
         ) from None
     return descriptor
 
@@ -220,9 +220,8 @@ def _explain(
             f"{program}: ended without opening its monitor" + (f": {said}" if said else ""),
             "is it a QEMU system emulator?",
         )
+    if not said:
+        return StartError(f"{program}: ended with exit code {code} and said nothing")
     return StartError(
-        f"{program}: refused to start: {said}"
-        if said
-        else f"{program}: ended with exit code {code}",
-        "the words are QEMU's own; mend the command line",
+        f"{program}: refused to start: {said}", "the words are QEMU's own; mend the command line"
     )

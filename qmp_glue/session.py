@@ -113,14 +113,20 @@ class Session:
             async with asyncio.timeout(seconds):
                 await client.connect(address)
         except TimeoutError:
+            await _hang_up(client)
             raise SilentError(
                 f"{shown}: no greeting within {seconds:g} seconds",
                 "a monitor serves one client at a time: another one may hold it;"
                 " give QEMU a second -qmp socket",
             ) from None
         except ConnectError as error:
+            await _hang_up(client)
             raise _connect_error(shown, error.exc) from error
-        return cls(client, shown, _version(shown, client))
+        try:
+            return cls(client, shown, _version(shown, client))
+        except GarbageError:
+            await _hang_up(client)
+            raise
 
     async def execute(
         self,
@@ -162,13 +168,7 @@ class Session:
 
     async def close(self) -> None:
         """End the conversation; never fails."""
-        from qemu.qmp import QMPError  # noqa: PLC0415
-
-        try:
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await self._client.disconnect()
-        except (TimeoutError, QMPError, OSError, EOFError):
-            pass  # It is over either way; what mattered was raised by the command.
+        await _hang_up(self._client)
 
     async def __aenter__(self) -> Self:
         return self
@@ -180,6 +180,17 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+async def _hang_up(client: QMPClient) -> None:
+    """Let go of a connection in whatever state it is."""
+    from qemu.qmp import QMPError  # noqa: PLC0415
+
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await client.disconnect()
+    except (TimeoutError, QMPError, OSError, EOFError):
+        pass  # It is over either way; what mattered was raised before.
 
 
 def _show(address: Address) -> str:
