@@ -363,8 +363,7 @@ def test_slots_are_taken_lowest_first_and_virtio_mem_takes_none() -> None:
         ([dimm(slot=8)], "invalid slot number 8, valid range is [0-7]"),
         ([dimm(MIB * 2)] * 9, "no free slots available"),
         (
-            [dimm(384 * MIB, addr=4 * GIB + (1000 + 1384 * at) * MIB) for at in range(5)]
-            + [dimm()],
+            [*(dimm(512 * MIB, addr=(5096 + 1512 * at) * MIB) for at in range(5)), dimm()],
             "could not find position in guest address space",
         ),
         (
