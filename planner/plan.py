@@ -14,6 +14,7 @@ from planner.forbidden import PINNED_DOORBELL, Binding, Forbidden, bind
 from planner.host.doorbells import window_size
 from planner.host.profile import HostProfile
 from planner.layout.model import Layout
+from planner.layout.silence import apply_silence
 from planner.machine.custom import BOOT_BASE, Custom
 from planner.machine.machine import Machine
 from planner.machine.registry import for_type
@@ -73,15 +74,21 @@ class Plan:
         return self.placement.guest if self.placement else self.asked
 
 
-def make_plan(layout: Layout, hosts: Iterable[HostProfile], inputs: Mapping[str, Source]) -> Plan:
+def make_plan(
+    layout: Layout,
+    hosts: Iterable[HostProfile],
+    inputs: Mapping[str, Source],
+    noticed: Iterable[Finding] = (),
+) -> Plan:
     """Plan a layout against hosts.
 
     :param inputs: what the layout and the hosts were read from, by name.
+    :param noticed: what reading the layout found.
     """
     binding = bind(hosts, layout.reserve, layout.wanted)
     machine = _machine(layout)
     request = request_of(layout)
-    findings = judge_hosts(binding, _device_locs(layout))
+    findings = [*noticed, *judge_hosts(binding, _device_locs(layout))]
     try:
         block = layout.memory.block or _block(machine, request)
         tried = _as_asked(machine, request)
@@ -151,7 +158,7 @@ def _plan(
     block_bytes: int = 0,
 ) -> Plan:
     # The same fact can reach us through several groups or hosts; it is said once.
-    unique = sorted(set(findings), key=Finding.urgency)
+    unique = sorted(apply_silence(set(findings), layout.silence), key=Finding.urgency)
     return Plan(
         layout,
         binding,

@@ -250,13 +250,14 @@ def _show(checked: _Checked, proposal: Repair | None, why_not: str, *, color: bo
     total = show_size(guest.ram().size)
     click.echo(
         f"{guest.machine} {guest.qemu} ({guest.source}), {total} mapped for DMA,"
-        f" {devices} on {hosts}: {verdict}"
+        f" {devices} on {hosts}: {verdict}",
+        color=color,
     )
     if checked.findings:
-        click.echo("\n" + findings_text(checked.findings, {}, color=color), nl=False)
+        click.echo("\n" + findings_text(checked.findings, {}, color=color), nl=False, color=color)
     unassignable = any(finding.code == "MM403" for finding in checked.findings)
     if proposal:
-        click.echo("\n" + repair_text(proposal, paint, needed=not ok), nl=False)
+        click.echo("\n" + repair_text(proposal, paint, needed=not ok), nl=False, color=color)
         if unassignable:
             click.echo("\nit does not help the device that cannot be assigned", nl=True)
     elif why_not and not ok:

@@ -72,7 +72,7 @@ def command(
     if as_json:
         print_json(map_json(found, left_out))
     else:
-        click.echo(map_text(found, left_out, painter(color=color)))
+        click.echo(map_text(found, left_out, painter(color=color)), color=color)
     return Exit.OK
 
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from planner.cli.exits import UnreadableError
 from planner.cli.output import (
     Exit,
-    UnreadableError,
     color_option,
     exit_for,
     findings_text,
     json_option,
     painter,
     print_json,
-    show_findings,
     terminal_is_ascii,
 )
-from planner.document import plan_json
+from planner.cli.sources import read_bytes
+from planner.document import FORMAT, VERSION, plan_json
+from planner.draw.diagnostic import source_text
 from planner.draw.plan_text import plan_text
+from planner.findings import Finding
 from planner.host.document import facts_sha256
 from planner.host.profile import HostProfile, Scope
 from planner.host.read import HostUnreadableError, read_host
@@ -32,7 +35,7 @@ __all__ = ["command"]
 
 
 @click.command(name="plan", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("layout", type=click.Path(dir_okay=False))
+@click.argument("layout", type=click.Path(dir_okay=False, allow_dash=True))
 @click.option(
     "--host",
     "hosts",
@@ -67,48 +70,51 @@ def command(
       guestmap plan layouts/arm-guest-on-amd.yaml
       guestmap plan guest.yaml --host a.yaml --host b.yaml -o plan.json
     """
-    loaded, text = read_layout(layout)
+    loaded, noticed, sources = read_layout(layout)
+    if loaded is None:
+        return _unusable(noticed, sources, as_json=as_json, color=color)
     if scope:
-        from dataclasses import replace  # noqa: PLC0415
-
         loaded = replace(loaded, reserve=Scope(scope))
     profiles, inputs = read_hosts(loaded, hosts)
-    plan = make_plan(
-        loaded, profiles, {f"layout:{loaded.name}": Source(layout, loaded.sha256), **inputs}
-    )
+    own = {f"layout:{loaded.name}": Source(layout, loaded.sha256)}
+    plan = make_plan(loaded, profiles, own | inputs, noticed)
     document = plan_json(plan)
     if output:
         Path(output).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     if as_json:
         print_json(document)
     else:
+        paint = painter(color=color)
         click.echo(
-            plan_text(plan, paint=painter(color=color), ascii_only=terminal_is_ascii()),
-            nl=False,
-            color=color,
+            plan_text(plan, paint=paint, ascii_only=terminal_is_ascii()), nl=False, color=color
         )
         if plan.findings:
-            click.echo("\n" + findings_text(plan.findings, {layout: text}, color=color), nl=False)
+            click.echo(
+                "\n" + findings_text(plan.findings, sources, color=color), nl=False, color=color
+            )
     return exit_for(plan.findings)
 
 
-def read_layout(path: str) -> tuple[Layout, str]:
-    """Read a layout; its findings go to the user when it cannot be used.
+def _unusable(
+    findings: list[Finding], sources: dict[str, str], *, as_json: bool, color: bool
+) -> Exit:
+    """Say what is wrong with a layout that cannot be planned at all."""
+    if as_json:
+        listed = [finding.to_json() for finding in findings]
+        print_json({"format": FORMAT, "version": VERSION, "ok": False, "findings": listed})
+    else:
+        click.echo(findings_text(findings, sources, color=color), nl=False, color=color)
+    return exit_for(findings)
+
+
+def read_layout(path: str) -> tuple[Layout | None, list[Finding], dict[str, str]]:
+    """Read a layout: what it says, what is wrong with it, and its text by name.
 
     :raise UnreadableError: the file cannot be read.
-    :raise SystemExit: the layout has errors, which have been shown.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise UnreadableError(f"{path} cannot be read: {error.strerror}") from error
-    loaded, findings = load(data, path)
-    text = data.decode("utf-8", errors="replace")
-    if findings:
-        show_findings(findings, {path: text})
-    if loaded is None:
-        raise SystemExit(Exit.FINDINGS)
-    return loaded, text
+    data, name = read_bytes(path)
+    loaded, findings = load(data, name)
+    return loaded, findings, {name: source_text(data)}
 
 
 def read_hosts(

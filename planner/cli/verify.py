@@ -74,7 +74,7 @@ def report(
         )
         return code
     if findings:
-        click.echo(findings_text(findings, {}, color=color), nl=False)
+        click.echo(findings_text(findings, {}, color=color), nl=False, color=color)
     if not code:
         click.echo(fine)
     return code

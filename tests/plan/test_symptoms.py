@@ -83,7 +83,7 @@ SYMPTOMS = [
         layout(VIRT, "size: 5TiB"),
         (arm("dma-mask-42", address_bits=42),),
         "MM501",
-        "beyond-aperture .0x40000000000-0xffffffffffffffff. on dma-mask-42",
+        r"above the IOMMU's 42 bits \[0x40000000000-0xffffffffffffffff\] on dma-mask-42",
     ),
     Symptom(
         "S7",
