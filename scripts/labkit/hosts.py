@@ -107,6 +107,8 @@ _Q35 = ("-M", "q35,kernel-irqchip=split", "-cpu", "max")
 _VIRT = ("-M", "virt,gic-version=3,iommu=smmuv3", "-cpu", "max,pauth-impdef=on")
 _VIOMMU = (*_BASE_MODULES, "virtio_iommu")
 _INTEL = "intel_iommu=on"
+#: Kernels of the x86 hosts; iommufd is built for those only.
+_X86 = ("6.1", "6.12", "6.12-iommufd", "7")
 _SMMU_BITS = {"6.1": 48, "6.12": 48, "7": 48}
 
 HOSTS = {
@@ -118,6 +120,7 @@ HOSTS = {
             (*_Q35, "-device", "amd-iommu"),
             "AMD-Vi",
             told_bits={"7": 48},
+            kernels=_X86,
         ),
         Host(
             "intel-39",
@@ -125,6 +128,7 @@ HOSTS = {
             (*_Q35, "-device", "intel-iommu,intremap=on,aw-bits=39"),
             "VT-d, 39 address bits",
             _INTEL,
+            kernels=_X86,
         ),
         Host(
             "intel-48",
@@ -132,6 +136,7 @@ HOSTS = {
             (*_Q35, "-device", "intel-iommu,intremap=on,aw-bits=48"),
             "VT-d, 48 address bits",
             _INTEL,
+            kernels=_X86,
         ),
         Host("smmuv3", "arm64", _VIRT, "SMMUv3, GICv3 with ITS, devicetree", told_bits=_SMMU_BITS),
         Host(
@@ -140,7 +145,7 @@ HOSTS = {
             (*_Q35, "-device", "virtio-iommu-pci,bus=pcie.0,addr=1"),
             "virtio-iommu on q35",
             modules=_VIOMMU,
-            kernels=("6.12", "7"),
+            kernels=("6.12", "6.12-iommufd", "7"),
             devices=_DEVICES,
         ),
         Host(
@@ -162,6 +167,7 @@ HOSTS = {
             "AMD-Vi, an IVRS with IVMD structures",
             replaced=("amd", "IVRS"),
             told_bits={"7": 48},
+            kernels=_X86,
         ),
         Host(
             "intel-rmrr",
@@ -169,6 +175,7 @@ HOSTS = {
             (*_Q35, "-device", "intel-iommu,intremap=on,aw-bits=48"),
             "VT-d, a DMAR with RMRR structures",
             _INTEL,
+            kernels=_X86,
             replaced=("intel-48", "DMAR"),
         ),
         Host(

@@ -91,7 +91,7 @@ def _capture(options: argparse.Namespace) -> int:
 
 
 def _oracle(options: argparse.Namespace) -> int:
-    chosen = list(_chosen(options))
+    chosen = list(_chosen(options, iommufd=True))
     print(
         f"{'host':12} {'kernel':24} {'asked':>6} {'mapped':>6} {'unassignable':>12}  disagreements"
     )
@@ -157,8 +157,8 @@ def _rescue(chosen: tuple[Host, Kernel]) -> int:
     return 0 if line == "# the VM lives" else 1
 
 
-def _chosen(options: argparse.Namespace) -> Iterator[tuple[Host, Kernel]]:
+def _chosen(options: argparse.Namespace, *, iommufd: bool = False) -> Iterator[tuple[Host, Kernel]]:
     for host in hosts_named(tuple(options.hosts)):
         for name in options.kernel or host.kernels:
-            if name in host.kernels:
+            if name in host.kernels and (iommufd or not name.endswith("-iommufd")):
                 yield host, get_kernel(name, host.architecture)

@@ -66,6 +66,7 @@ def try_host(host: Host, kernel: Kernel, count: int, seed: int) -> Result:
     job = {
         "do": "trial",
         "hostname": host.name,
+        "iommufd": kernel.iommufd,
         "batches": [
             {"devices": devices, "spans": [(span.start, span.size) for span in spans]}
             for devices, spans in zip(batches, drawn, strict=True)
@@ -82,7 +83,7 @@ def try_host(host: Host, kernel: Kernel, count: int, seed: int) -> Result:
         if profile.address_bits is not None:
             raise LabError(f"{host.name} tells its address bits, none may be told")
         profile = replace(profile, address_bits=bits)
-    result = Result(host.name, said["release"])
+    result = Result(host.name, said["release"] + (" iommufd" if kernel.iommufd else ""))
     for devices, spans, heard in zip(batches, drawn, said["batches"], strict=True):
         _judge(result, profile, devices, spans, heard)
     return result

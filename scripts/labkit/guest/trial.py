@@ -3,6 +3,7 @@
 import errno
 
 import agent_pci
+import iommufd
 import take
 import vfio
 
@@ -17,8 +18,9 @@ def run(job):
         for device in batch["devices"]:
             take_group(vfio.group_of(device))
     facts = take.run(job)
+    make = iommufd.Space if job["iommufd"] else vfio.Container
     real, huge = vfio.memory(REAL), vfio.anonymous(HUGE)
-    facts["batches"] = [attempt(batch, real, huge) for batch in job["batches"]]
+    facts["batches"] = [attempt(batch, real, huge, make) for batch in job["batches"]]
     return facts
 
 
@@ -33,8 +35,8 @@ def take_group(group):
             agent_pci.unbind(member)
 
 
-def attempt(batch, real, huge):
-    """Try one batch."""
+def attempt(batch, real, huge, make):
+    """Try one batch; *make* gives an object like vfio.Container."""
     groups = []
     for device in batch["devices"]:
         group = vfio.group_of(device)
@@ -43,7 +45,7 @@ def attempt(batch, real, huge):
         if group not in groups:
             groups.append(group)
     try:
-        container = vfio.Container(groups)
+        container = make(groups)
     except OSError as error:
         return {"refused": str(error.strerror), "errno": errno.errorcode.get(error.errno, "?")}
     pages, ranges = container.ranges()
@@ -57,7 +59,7 @@ def attempt(batch, real, huge):
             # A kernel that cannot unmap again would judge later spans by what is left over.
             stuck.append([start, size])
             container.close()
-            container = vfio.Container(groups)
+            container = make(groups)
     container.close()
     return {
         "pages": pages,
