@@ -156,6 +156,10 @@ def _of_char_device(path: Path, sysfs: Path) -> Assigned:
     try:
         rdev = path.stat().st_rdev
     except OSError as exc:
+        # A service without devices in /dev still finds it in sysfs.
+        known = sysfs / "class" / "vhost-vdpa" / path.name / "device"
+        if known.exists():
+            return _of_sysfs(known.resolve(), sysfs)
         raise UnknownDeviceError(f"{path}: {exc.strerror}") from None
     return _of_open_file(PassedFd(str(path), rdev), sysfs)
 

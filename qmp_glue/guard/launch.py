@@ -50,7 +50,7 @@ def other_monitors(argv: Sequence[str]) -> list[str]:
     names = [f"-{option.lstrip('-')}" if option.startswith("-") else "" for option in argv]
     return [
         f"{name} {value}"
-        for name, value in zip(names[1:], [*argv[2:], ""], strict=True)
+        for name, value in zip(names, [*argv[1:], ""], strict=True)
         if name in _MONITOR_OPTIONS and value != "none"
     ]
 

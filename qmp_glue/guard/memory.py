@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from planner.rules.hotplug import Plug
 from planner.units import UnitError, parse_size
@@ -58,9 +59,14 @@ class MemoryRequest:
 
 
 async def read_request(
-    session: Session, driver: str, arguments: Mapping[str, Json]
+    session: Session,
+    driver: str,
+    arguments: Mapping[str, Json],
+    backends: Mapping[str, Mapping[str, Json]],
 ) -> MemoryRequest | None:
     """Read a request; None when it is one that QEMU refuses.
+
+    :param backends: memory backends QEMU does not have yet, by id.
 
     :raise CannotJudgeError: its arguments are not understood.
     :raise GlueError: QEMU did not answer.
@@ -68,13 +74,13 @@ async def read_request(
     memdev = arguments.get("memdev")
     if not isinstance(memdev, str):
         return None
-    path = memdev if memdev.startswith("/") else f"/objects/{memdev}"
+    planned = backends.get(memdev)
     try:
-        kind = str(await _get(session, path, "type"))
-        size = int(await _get(session, path, "size"))
+        backend = planned or await _read_backend(session, memdev)
     except CommandError:
         return None
-    align, exact = await _alignment(session, path, kind)
+    size = _number(backend.get("size"), "size")
+    align, exact = _alignment(backend)
     addr = _number(arguments.get(MEMORY_ADDRESS[driver]), MEMORY_ADDRESS[driver]) or None
     name = arguments.get("id")
     shown = name if isinstance(name, str) and name else "(unnamed)"
@@ -100,25 +106,30 @@ async def read_request(
     )
 
 
-async def _get(session: Session, path: str, name: str) -> Any:
-    return await session.execute("qom-get", {"path": path, "property": name})
+async def _read_backend(session: Session, memdev: str) -> dict[str, Json]:
+    """Ask for what decides about size and alignment; properties a kind lacks are left out."""
+    path = memdev if memdev.startswith("/") else f"/objects/{memdev}"
+
+    async def get(name: str) -> Json:
+        return await session.execute("qom-get", {"path": path, "property": name})
+
+    found: dict[str, Json] = {"qom-type": await get("type"), "size": await get("size")}
+    if found["qom-type"] != "memory-backend-ram":
+        for name in ("align", "hugetlbsize", "mem-path"):
+            with contextlib.suppress(CommandError):
+                found[name] = await get(name)
+    return found
 
 
-async def _alignment(session: Session, path: str, kind: str) -> tuple[int, bool]:
+def _alignment(backend: Mapping[str, Json]) -> tuple[int, bool]:
     """Return an alignment that suits the backend, and whether it is the one QEMU uses."""
-    if kind == "memory-backend-ram":
+    if backend.get("qom-type") == "memory-backend-ram":
         return _ANONYMOUS, True
-    align = _ANONYMOUS
-    for name in ("align", "hugetlbsize"):
-        try:
-            align = max(align, int(await _get(session, path, name)))
-        except (CommandError, TypeError, ValueError):
-            continue
-    try:
-        place = str(await _get(session, path, "mem-path"))
-        align = max(align, os.statvfs(place).f_bsize)
-    except (CommandError, OSError):
-        pass
+    align = max(_ANONYMOUS, *(_number(backend.get(n), n) for n in ("align", "hugetlbsize")))
+    place = backend.get("mem-path")
+    if isinstance(place, str):
+        with contextlib.suppress(OSError):
+            align = max(align, os.statvfs(place).f_bsize)
     return 1 << (align - 1).bit_length(), False
 
 
@@ -142,7 +153,7 @@ def _number(value: Json, name: str) -> int:
     if isinstance(value, str):
         if _NUMBER.fullmatch(value):
             return int(value, 0)
-        if name.endswith("size"):
+        if name.endswith(("size", "align")):
             try:
                 return parse_size(value)
             except UnitError as exc:

@@ -87,7 +87,9 @@ class Monitor:
         assert self._greeted is not None
         self._link.resume()
         try:
-            self.greeting = await asyncio.wait_for(self._greeted, timeout)
+            # Not wait_for(): it can swallow a cancellation that comes with the answer.
+            async with asyncio.timeout(timeout):
+                self.greeting = await self._greeted
         except TimeoutError:
             raise MonitorError(
                 f"QEMU did not greet within {timeout:g} s: another client may hold this monitor"
@@ -134,7 +136,8 @@ class Monitor:
         forwarded = self._forwarded
         self._link.send(wire_bytes(message))
         try:
-            reply = await asyncio.wait_for(future, timeout)
+            async with asyncio.timeout(timeout):
+                reply = await future
         except TimeoutError:
             raise MonitorError(f"QEMU did not answer {command} within {timeout:g} s") from None
         self._done = max(self._done, forwarded)

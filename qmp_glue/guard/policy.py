@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,6 +73,8 @@ class PolicyOptions:
     fail_open: bool = False
     #: Where device links are looked up.
     sysfs: Path = Path("/sys")
+    #: Memory backends that are about to be made, by id: the arguments of their ``object-add``.
+    backends: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
 
 class Policy:
@@ -253,7 +255,7 @@ class _Task:
         return Pass(_shown(device), tuple(findings), live.hash)
 
     async def _memory(self, driver: str, arguments: dict[str, Json]) -> Verdict:
-        request = await read_request(self._session, driver, arguments)
+        request = await read_request(self._session, driver, arguments, self._options.backends)
         if request is None:
             return Pass("QEMU refuses it")
         live = await self._live()

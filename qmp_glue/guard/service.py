@@ -135,7 +135,8 @@ class _Guard:
             return None
         launched.terminate()
         with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(launched.wait(), _END_SECONDS)
+            async with asyncio.timeout(_END_SECONDS):
+                return await launched.wait()
         launched.process.kill()
         return await launched.wait()
 
@@ -149,7 +150,8 @@ class _Guard:
         except MonitorError as exc:
             reason = str(exc)
         try:
-            status = await asyncio.wait_for(launched.wait(), _END_SECONDS)
+            async with asyncio.timeout(_END_SECONDS):
+                status = await launched.wait()
         except TimeoutError:
             return Outcome(f"{reason}, but QEMU runs on", None)
         return Outcome(reason, status)

@@ -1,0 +1,162 @@
+"""``guestmap guard``: stand before a QEMU's monitor and judge every hotplug."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from planner.cli.output import Exit, ReachError, UnreadableError
+from planner.host.profile import Scope
+from qmp_glue.guard.addresses import Address, AddressError, listen_fds
+from qmp_glue.guard.monitor import MonitorError
+from qmp_glue.guard.policy import Policy, PolicyJudge, PolicyOptions
+from qmp_glue.guard.record import Metrics, Record
+from qmp_glue.guard.service import GuardOptions, Outcome, run
+
+__all__ = ["command"]
+
+
+def _address(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Address | None:
+    if value is None:
+        return None
+    try:
+        return Address.parse(value)
+    except AddressError as error:
+        raise click.BadParameter(f"{error.message}: {error.help}") from error
+
+
+def _mode(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
+    try:
+        mode = int(value, 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o777 or mode & 0o007:
+        raise click.BadParameter(f"'{value}' is not an octal mode that shuts others out, like 0660")
+    return mode
+
+
+@click.command("guard", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="[-- QEMU ARGS...]")
+@click.option("--qmp", callback=_address, metavar="ADDR", help="QEMU's monitor.")
+@click.option(
+    "--listen",
+    "place",
+    callback=_address,
+    metavar="ADDR",
+    help="Where clients connect. Left out when systemd passes the socket.",
+)
+@click.option("--host", default="/sys", metavar="PROFILE", help="Host facts. Default: this host's.")
+@click.option(
+    "--scope",
+    type=click.Choice([scope.value for scope in Scope]),
+    default=Scope.ASSIGNED.value,
+    show_default=True,
+    help="Memory must suit the assigned devices' groups, or every group of the host.",
+)
+@click.option(
+    "--steer/--no-steer",
+    default=True,
+    help="Choose a safe address where QEMU's own would collide; or refuse.",
+)
+@click.option("--fail-open", is_flag=True, help="Pass, and log, what cannot be judged.")
+@click.option(
+    "--reconnect",
+    type=click.FloatRange(min=0.05),
+    metavar="SECONDS",
+    help="When QEMU goes, look for it again this often instead of ending.",
+)
+@click.option(
+    "--monitor",
+    callback=_address,
+    metavar="PATH",
+    help="With -- QEMU ARGS: have QEMU listen here, so that another guard can take over.",
+)
+@click.option("--second", type=click.Choice(["wait", "refuse"]), default="wait", show_default=True)
+@click.option(
+    "--stall",
+    type=click.FloatRange(min=0.1),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Let a client go that takes nothing for so long while there is much for it.",
+)
+@click.option("--mode", callback=_mode, default="0600", show_default=True, help="Of the socket.")
+@click.option("--log", metavar="FILE", help="Append the record here instead of to stderr.")
+@click.option("--metrics", metavar="FILE", help="Write counters for node_exporter's textfiles.")
+def command(
+    *,
+    argv: tuple[str, ...],
+    qmp: Address | None,
+    place: Address | None,
+    host: str,
+    scope: str,
+    steer: bool,
+    fail_open: bool,
+    reconnect: float | None,
+    monitor: Address | None,
+    second: str,
+    stall: float,
+    mode: int,
+    log: str | None,
+    metrics: str | None,
+) -> Exit:
+    r"""Serve QMP in front of a QEMU, and judge what would change its map or its devices.
+
+    Whoever manages the VM connects to --listen instead of QEMU's own monitor and notices nothing,
+    except that a hotplug that would end the VM is refused with the reason, or goes to an address
+    that works.
+
+    \b
+    Example:
+      guestmap guard --qmp unix:/run/vm1/qmp.sock --listen unix:/run/guard/vm1.sock
+      guestmap guard --listen unix:run/vm2.sock -- qemu-system-x86_64 -M q35 -m 4G,maxmem=64G
+    """
+    if bool(argv) == bool(qmp):
+        raise click.UsageError("give --qmp, or -- and QEMU's command line")
+    if monitor and not (argv and monitor.path):
+        raise click.UsageError("--monitor takes a path, and goes with -- and QEMU's command line")
+    options = GuardOptions(
+        qmp=qmp,
+        argv=argv,
+        monitor=monitor,
+        listen=place,
+        listen_fds=tuple(listen_fds()) if place is None else (),
+        mode=mode,
+        reconnect=reconnect,
+        stall_seconds=stall,
+        refuse_second=second == "refuse",
+    )
+    policy = Policy(PolicyOptions(host=host, scope=Scope(scope), steer=steer, fail_open=fail_open))
+    with _log(log) as out:
+        record = Record(out, Metrics(Path(metrics) if metrics else None))
+        try:
+            outcome = asyncio.run(run(options, PolicyJudge(policy), record))
+        except (AddressError, MonitorError) as error:
+            help_text = getattr(error, "help", "")
+            raise ReachError(f"{error}\n{help_text}".strip()) from error
+    return _exit(outcome)
+
+
+@contextlib.contextmanager
+def _log(path: str | None) -> Iterator[TextIO | None]:
+    if path is None:
+        yield None
+        return
+    try:
+        file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115  # closed below
+    except OSError as error:
+        raise UnreadableError(f"{path} cannot be written: {error.strerror}") from error
+    with file:
+        yield file
+
+
+def _exit(outcome: Outcome) -> Exit:
+    if outcome.asked or not outcome.qemu_status:
+        return Exit.OK
+    click.echo(f"QEMU ended with status {outcome.qemu_status}: {outcome.reason}", err=True)
+    return Exit.UNREACHABLE

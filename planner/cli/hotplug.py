@@ -1,0 +1,167 @@
+"""``guestmap hotplug``: judge one hotplug against a running QEMU, and perform it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from planner.cli.output import (
+    Exit,
+    ReachError,
+    json_option,
+    print_json,
+    show_findings,
+)
+from planner.host.profile import Scope
+from planner.machine.keyval import KeyvalError, is_json, parse_keyval
+from planner.units import UnitError, parse_size
+from qmp_glue.errors import GlueError
+from qmp_glue.guard.policy import PolicyOptions
+from qmp_glue.hotplug import Hotplug, hotplug
+from qmp_glue.session import Session, parse_address, run
+
+__all__ = ["command"]
+
+#: Keys of memory devices and backends whose values QMP wants as numbers.
+_NUMBERS = frozenset({"addr", "memaddr", "align", "node", "slot"})
+_MEMORY = ("pc-dimm", "nvdimm", "virtio-mem", "virtio-pmem", "memory-backend-")
+
+
+@click.command("hotplug", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("devices", metavar="DEVICE...", nargs=-1, required=True)
+@click.option("--qmp", required=True, metavar="ADDR", help="QEMU's monitor: unix:PATH, HOST:PORT.")
+@click.option(
+    "--object",
+    "objects",
+    multiple=True,
+    metavar="OBJECT",
+    help="An object to add first, mostly the memory backend: type,id=...,size=... or JSON.",
+)
+@click.option("--host", default="/sys", metavar="PROFILE", help="Host facts. Default: this host's.")
+@click.option(
+    "--scope",
+    type=click.Choice([scope.value for scope in Scope]),
+    default=Scope.ASSIGNED.value,
+    show_default=True,
+    help="Memory must suit the assigned devices' groups, or every group of the host.",
+)
+@click.option(
+    "--steer/--no-steer",
+    default=True,
+    help="Choose a safe address where QEMU's own would collide; or refuse.",
+)
+@click.option("--dry-run", is_flag=True, help="Judge only; change nothing.")
+@json_option
+def command(
+    *,
+    devices: tuple[str, ...],
+    qmp: str,
+    objects: tuple[str, ...],
+    host: str,
+    scope: str,
+    steer: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> Exit:
+    r"""Judge a device_add against the live map and fresh host facts, then perform it.
+
+    DEVICE is spelled as for QEMU: driver,key=value,... or JSON. What the guard cannot tell it
+    refuses; a refusal names the nearest address that works. Of several devices those before the
+    first refused one are added.
+
+    \b
+    Example:
+      guestmap hotplug --qmp unix:qmp.sock vfio-pci,host=0000:29:00.0,id=gpu,bus=rp1
+      guestmap hotplug --qmp unix:qmp.sock --object memory-backend-ram,id=m1,size=4G \
+          pc-dimm,id=d1,memdev=m1
+    """
+    try:
+        address = parse_address(qmp)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--qmp") from error
+    wanted = [_spelled(each, "driver") for each in devices]
+    made = [_spelled(each, "qom-type") for each in objects]
+    options = PolicyOptions(host=host, scope=Scope(scope), steer=steer)
+
+    results: list[Hotplug] = []
+
+    async def job() -> None:
+        async with await Session.open(address) as session:
+            for arguments in wanted:
+                backends = made if not results else []
+                done = await hotplug(session, options, arguments, backends, perform=not dry_run)
+                results.append(done)
+                if done.verdict == "refuse":
+                    return
+
+    try:
+        run(job())
+    except GlueError as error:
+        raise ReachError(f"{error.message}\n{error.help}".strip()) from error
+    finally:
+        _show(results, as_json=as_json)
+    refused = any(result.verdict == "refuse" for result in results)
+    return Exit.FINDINGS if refused else Exit.OK
+
+
+def _show(results: list[Hotplug], *, as_json: bool) -> None:
+    if as_json:
+        document = {"format": "guestmap/hotplug", "version": 1}
+        print_json({**document, "hotplugs": [_document(result) for result in results]})
+        return
+    for result in results:
+        show_findings(result.findings, {})
+        click.echo(_words(result))
+
+
+def _spelled(text: str, implied: str) -> dict[str, Any]:
+    """Read a device or object as QEMU's options spell it, values as QMP wants them."""
+    try:
+        if is_json(text):
+            data = json.loads(text, object_pairs_hook=_once)
+            if isinstance(data, dict):
+                return data
+            raise click.BadParameter(f"'{text}' is not a JSON object")
+        values = parse_keyval(text, implied)
+        memory = values.get(implied, "").startswith(_MEMORY)
+        return {key: _value(key, value, memory=memory) for key, value in values.items()}
+    except (KeyvalError, UnitError, ValueError) as error:
+        raise click.BadParameter(f"'{text}': {error}") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        raise ValueError("a key stands twice")
+    return data
+
+
+def _value(key: str, text: str, *, memory: bool) -> Any:
+    # addr of a PCI device is its slot and stays text.
+    if memory and (key in _NUMBERS or key.endswith("size")):
+        return parse_size(text)
+    return {"on": True, "off": False}.get(text, text)
+
+
+def _words(result: Hotplug) -> str:
+    name = result.arguments.get("id") or result.arguments.get("driver")
+    if result.verdict == "refuse":
+        return f"refused: {result.words}"
+    state = "added" if result.done else "would be added"
+    return f"{name} {state}" + (f", {result.words}" if result.words else "")
+
+
+def _document(result: Hotplug) -> dict[str, Any]:
+    return {
+        "verdict": result.verdict,
+        "done": result.done,
+        "words": result.words,
+        "arguments": {
+            key: f"{value:#x}" if isinstance(value, int) and not isinstance(value, bool) else value
+            for key, value in result.arguments.items()
+        },
+        "map": result.map_hash,
+        "findings": [finding.to_json() for finding in result.findings],
+    }
