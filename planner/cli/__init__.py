@@ -80,7 +80,7 @@ class _Lazy(click.Group):
 )
 @click.version_option(__version__, "--version", prog_name="guestmap")
 def group() -> None:
-    r"""Plan a QEMU guest's memory map so that VFIO passthrough works.
+    """Plan a QEMU guest's memory map so that VFIO passthrough works.
 
     \b
     Example:

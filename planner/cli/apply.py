@@ -18,7 +18,7 @@ __all__ = ["command"]
 @json_option
 @color_option
 def command(plan: str, qmp: str, *, no_reserve: bool, as_json: bool, color: bool) -> int:
-    r"""Plug the plan's pieces of memory into a paused QEMU, then verify.
+    """Plug the plan's pieces of memory into a paused QEMU, then verify.
 
     \b
     Example:

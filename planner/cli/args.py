@@ -42,7 +42,7 @@ def command(
     without_pieces: bool,
     as_json: bool,
 ) -> int:
-    r"""Print the QEMU command line of a plan: the machine and its memory.
+    """Print the QEMU command line of a plan: the machine and its memory.
 
     \b
     Example:

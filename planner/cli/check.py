@@ -82,7 +82,7 @@ def command(
     as_json: bool,
     color: bool,
 ) -> int:
-    r"""Judge a QEMU command line against what the host forbids.
+    """Judge a QEMU command line against what the host forbids.
 
     The map is the real one: the program is started paused, without disks, networks and devices,
     read, and ended. Where memory collides, the smallest change that works is printed, and probed.

@@ -45,7 +45,7 @@ def page(code: str) -> str:
 @json_option
 @color_option
 def command(what: str | None, hosts: tuple[str, ...], *, as_json: bool, color: bool) -> Exit:
-    r"""Explain a finding, or the words of QEMU, libvirt or the kernel.
+    """Explain a finding, or the words of QEMU, libvirt or the kernel.
 
     CODE is a finding's code or name; without it all are listed. A FILE, or - for standard input, is
     a log: what is known in it is told apart, with its cause and what to do. Exits with 1 when

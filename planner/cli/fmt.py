@@ -23,7 +23,7 @@ __all__ = ["command"]
 @click.option("--check", is_flag=True, help="Only say which would change; exit with 1 if any.")
 @click.option("--diff", is_flag=True, help="Print what would change as a unified diff.")
 def command(files: tuple[str, ...], *, write: bool, check: bool, diff: bool) -> Exit:
-    r"""Write layouts in their canonical form.
+    """Write layouts in their canonical form.
 
     Keys come in the order of the reference, PCI addresses in full and in quotes, each entry on one
     line where it fits. Comments stay with what they were written beside or above. A layout with

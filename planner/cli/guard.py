@@ -105,7 +105,7 @@ def command(
     log: str | None,
     metrics: str | None,
 ) -> Exit:
-    r"""Serve QMP in front of a QEMU, and judge what would change its map or its devices.
+    """Serve QMP in front of a QEMU, and judge what would change its map or its devices.
 
     Whoever manages the VM connects to --listen instead of QEMU's own monitor and notices nothing,
     except that a hotplug that would end the VM is refused with the reason, or goes to an address

@@ -93,7 +93,7 @@ def command(
     as_json: bool,
     color: bool,
 ) -> Exit:
-    r"""Show what a host's IOMMUs forbid and what they leave, per group.
+    """Show what a host's IOMMUs forbid and what they leave, per group.
 
     Reads this host, a copied tree (--sysfs), or PROFILE: a profile file, or what
     `grep -H . /sys/kernel/iommu_groups/*/reserved_regions` printed.

@@ -65,7 +65,7 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> Exit:
-    r"""Judge a device_add against the live map and fresh host facts, then perform it.
+    """Judge a device_add against the live map and fresh host facts, then perform it.
 
     DEVICE is spelled as for QEMU: driver,key=value,... or JSON. What the guard cannot tell it
     refuses; a refusal names the nearest address that works. Of several devices those before the

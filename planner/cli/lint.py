@@ -41,7 +41,7 @@ JUDGED = ("MM1", "MM2")
 @json_option
 @color_option
 def command(files: tuple[str, ...], form: str, *, strict: bool, as_json: bool, color: bool) -> Exit:
-    r"""Say what is wrong with layouts and host profiles.
+    """Say what is wrong with layouts and host profiles.
 
     Reads every FILE (- is standard input) and reports everything at once: first mistakes of the
     text, then of its shape, then of its meaning. Says nothing when nothing is wrong.

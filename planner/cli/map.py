@@ -47,7 +47,7 @@ def command(
     as_json: bool,
     color: bool,
 ) -> int:
-    r"""Show where everything is in a guest's address space.
+    """Show where everything is in a guest's address space.
 
     A probe starts the program paused, without disks, networks and devices, and ends it at once;
     what it leaves out is named. The model starts nothing and knows virt, q35 and pc.

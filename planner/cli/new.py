@@ -75,7 +75,7 @@ def command(
     from_argv: bool,
     output: str | None,
 ) -> Exit:
-    r"""Write a layout to start from, with comments.
+    """Write a layout to start from, with comments.
 
     \b
     Example:

@@ -63,7 +63,7 @@ def command(
     as_json: bool,
     color: bool,
 ) -> Exit:
-    r"""Plan where a guest's memory goes, against what hosts forbid.
+    """Plan where a guest's memory goes, against what hosts forbid.
 
     \b
     Example:

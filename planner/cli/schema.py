@@ -12,7 +12,7 @@ __all__ = ["command"]
 
 @click.command("schema")
 def command() -> None:
-    r"""Print the JSON Schema (draft-07) of a layout.
+    """Print the JSON Schema (draft-07) of a layout.
 
     An editor with a YAML language server checks a layout against it when the layout's first line is
 

@@ -86,7 +86,7 @@ def report(
 @json_option
 @color_option
 def command(plan: str, qmp: str, *, as_json: bool, color: bool) -> int:
-    r"""Compare the real map of a QEMU, paused or running, with a plan.
+    """Compare the real map of a QEMU, paused or running, with a plan.
 
     \b
     Example:
