@@ -57,9 +57,7 @@ _BRIDGES = (
     "x3130-upstream",
     "xio3130-downstream",
 )
-_DEVICES = frozenset(
-    {*_BRIDGES, *MEMORY_DEVICES, *IOMMUS, "arm-smmuv3", "virtio-iommu-pci", "virtio-pmem-pci"}
-)
+_DEVICES = frozenset({*_BRIDGES, *MEMORY_DEVICES, *IOMMUS, "arm-smmuv3", "virtio-pmem-pci"})
 #: Machine, id of its boot RAM backend, and how the names of its programs end: default_ram_id in
 #: hw/arm/virt.c, hw/i386/pc.c, hw/i386/microvm.c, hw/arm/sbsa-ref.c, hw/riscv/virt.c and
 #: hw/loongarch/virt.c, QEMU 7.2.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from planner.region import GuestMap, Kind, Origin, Region, Window, WindowKind
-from planner.span import ADDRESS_LIMIT, Span
+from planner.span import Span
 from qmp_glue.errors import CommandError, GarbageError
 from qmp_glue.mtree import parse_mtree
 from qmp_glue.session import Session
@@ -36,14 +36,20 @@ async def read_map(session: Session, source: str, notes: Iterable[str] = ()) -> 
     :param notes: to go with the map.
     :raise GlueError: QEMU did not answer, or not with a map.
     """
+    machine = str(await _get(session, "/machine", "type") or "").removesuffix("-machine")
+    family = _family(machine)
     devices = await read_memory_devices(session)
     ids = {(device.memdev, device.span.start): device.id for device in devices if device.id}
     regions = parse_mtree(await session.text("info mtree -f"), ids)
-    machine = str(await _get(session, "/machine", "type") or "").removesuffix("-machine")
-    windows = [*await _windows(session, regions)]
+    # Each question takes its millisecond, and a probe some forty: only what this board can answer.
+    windows = [*await _device_memory(session), *_gpex_regions(regions)]
+    if family in _PC_BRIDGES:
+        windows += await _pc_holes(session, _PC_BRIDGES[family])
+    elif not any(window.kind is not WindowKind.DEVICE_MEMORY for window in windows):
+        windows += await _gpex_windows(session)
     return GuestMap(
         source=source,
-        machine=_family(machine),
+        machine=family,
         qemu=str(session.version),
         regions=regions,
         windows=tuple(windows),
@@ -135,37 +141,39 @@ _GPEX_ALIASES = (
     ("pcie-mmio", WindowKind.PCI_MMIO32),
     ("pcie-mmio-high", WindowKind.PCI_MMIO64),
 )
-#: Host bridges of the PC boards, and the names of the bounds they report. The end is one past the
+#: Host bridges of the PC boards, and what they call the bounds they report. The end is one past the
 #: last byte: hw/pci-host/q35.c ``q35_host_get_pci_hole_end()``, QEMU 7.2.
-_PC_BRIDGES = ("/machine/q35", "/machine/i440fx")
+_PC_BRIDGES = {"q35": "/machine/q35", "pc": "/machine/i440fx"}
 _PC_HOLES = (
-    ("pci-hole", "pci-mmio32", WindowKind.PCI_MMIO32),
-    ("pci-hole64", "pci-mmio64", WindowKind.PCI_MMIO64),
+    ("pci-hole", WindowKind.PCI_MMIO32),
+    ("pci-hole64", WindowKind.PCI_MMIO64),
 )
 
 
-async def _windows(session: Session, regions: Iterable[Region]) -> list[Window]:
+async def _device_memory(session: Session) -> list[Window]:
     path = "/machine/device-memory[0]"
-    base, size = await _get(session, path, "addr"), await _get(session, path, "size")
+    base = await _get(session, path, "addr")
+    size = await _get(session, path, "size") if isinstance(base, int) else None
+    if not isinstance(base, int) or not isinstance(size, int) or size <= 0:
+        return []
+    kind = WindowKind.DEVICE_MEMORY
+    return [Window(Span.sized(base, size), kind.value, kind, Origin(f"qom-get {path}"))]
+
+
+async def _pc_holes(session: Session, bridge: str) -> list[Window]:
     windows = []
-    if isinstance(base, int) and isinstance(size, int) and 0 < size <= ADDRESS_LIMIT - base:
-        origin = Origin(f"qom-get {path}")
-        span = Span.sized(base, size)
-        windows.append(Window(span, "device-memory", WindowKind.DEVICE_MEMORY, origin))
+    for prefix, kind in _PC_HOLES:
+        start = await _get(session, bridge, f"{prefix}-start")
+        end = await _get(session, bridge, f"{prefix}-end")
+        if isinstance(start, int) and isinstance(end, int) and start < end:
+            windows.append(Window(Span(start, end), kind.value, kind, Origin(f"qom-get {bridge}")))
+    return windows
+
+
+def _gpex_regions(regions: Iterable[Region]) -> Iterable[Window]:
+    """Yield the generic PCIe host's windows, which are in the map of Arm, RISC-V, LoongArch."""
     for region in regions:
-        # The generic PCIe host's windows are in the map themselves, on Arm, RISC-V, LoongArch.
         if region.name.startswith("gpex_mmio_window") and region.kind is Kind.IO:
             low = region.span.start < 1 << 32
             kind = WindowKind.PCI_MMIO32 if low else WindowKind.PCI_MMIO64
-            windows.append(Window(region.span, kind.value, kind, region.origin))
-    if not any(window.kind is not WindowKind.DEVICE_MEMORY for window in windows):
-        windows += await _gpex_windows(session)
-    for bridge in _PC_BRIDGES:
-        for prefix, name, kind in _PC_HOLES:
-            start = await _get(session, bridge, f"{prefix}-start")
-            end = await _get(session, bridge, f"{prefix}-end")
-            if isinstance(start, int) and isinstance(end, int) and start < end:
-                windows.append(Window(Span(start, end), name, kind, Origin(f"qom-get {bridge}")))
-        if any(window.origin.text.endswith(bridge) for window in windows):
-            break
-    return windows
+            yield Window(region.span, kind.value, kind, region.origin)

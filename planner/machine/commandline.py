@@ -37,7 +37,7 @@ _PROGRAMS = {
     "pc": ("x86_64", "amd64", "-kvm"),
 }
 MEMORY_DEVICES = ("pc-dimm", "nvdimm", "virtio-mem-pci")
-IOMMUS = ("intel-iommu", "amd-iommu")
+IOMMUS = ("intel-iommu", "amd-iommu", "virtio-iommu-pci")
 #: Devices whose registers or memory are in the map, which the tables do not have.
 _UNMODELLED = (
     "arm-smmuv3",
@@ -296,11 +296,16 @@ def _memory_devices(line: CommandLine, backends: dict[str, BackendFacts]) -> Ite
             raise NotModelledError(
                 f"the alignment of memory backend '{memdev}' depends on a file that is not known"
             )
+        size = facts.size
+        if driver == "nvdimm":
+            # hw/mem/nvdimm.c nvdimm_prepare_memory_region(): the label area comes off the end.
+            size -= qemu_size("label-size", keys.get("label-size", "0"))
+            size -= size % facts.align
         addr = keys.get("memaddr" if driver == "virtio-mem-pci" else "addr", "0")
         slot = keys.get("slot", "-1")
         yield MemoryDevice(
             id=keys.get("id", ""),
-            size=facts.size,
+            size=size,
             addr=qemu_size("addr", addr) or None,
             driver=driver,
             align=facts.align,

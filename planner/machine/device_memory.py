@@ -59,7 +59,8 @@ def plugged_regions(devices: Iterable[MemoryDevice]) -> Iterable[Region]:
     origin = Origin("memory device, QEMU hw/mem/memory-device.c memory_device_plug()")
     for device in devices:
         if device.addr is not None:
-            yield Region(Span.sized(device.addr, device.size), device.region, Kind.RAM, origin)
+            kind = Kind.NVRAM if device.driver == "nvdimm" else Kind.RAM
+            yield Region(Span.sized(device.addr, device.size), device.region, kind, origin)
 
 
 def _take_slot(device: MemoryDevice, placed: list[MemoryDevice], slots: int) -> MemoryDevice:

@@ -23,6 +23,7 @@ from planner.machine.options import MachineOptions, check_globals, qemu_size
 from planner.machine.pc_devices import (
     FOUR_GIB,
     IOAPIC,
+    IOMMU_REGISTERS,
     board_devices,
     cite,
     firmware_pieces,
@@ -141,7 +142,7 @@ class Pc:
             Piece(region.span, region.name, region.kind, region.origin)
             for region in plugged_regions(devices)
         )
-        if request.iommu and self.family != "q35":
+        if request.iommu in IOMMU_REGISTERS and self.family != "q35":
             raise MachineRefusedError(
                 "Parameter 'driver' expects a dynamic sysbus device type for the machine",
                 f"{request.iommu} needs -M q35",

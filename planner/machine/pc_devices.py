@@ -12,7 +12,7 @@ from planner.machine.versions import Version
 from planner.region import Kind, Origin
 from planner.span import GIB, KIB, MIB, Span
 
-__all__ = ["FOUR_GIB", "IOAPIC", "board_devices", "cite", "firmware_pieces"]
+__all__ = ["FOUR_GIB", "IOAPIC", "IOMMU_REGISTERS", "board_devices", "cite", "firmware_pieces"]
 
 FOUR_GIB = 4 * GIB
 #: ``IO_APIC_DEFAULT_ADDRESS``, include/hw/i386/apic.h: where the 32-bit PCI hole ends.
@@ -45,14 +45,14 @@ def board_devices(request: MachineRequest, options: MachineOptions, cpu: X86Cpu)
         raise MachineRefusedError(
             "MSI is not supported by interrupt controller", "choose a CPU with a local APIC"
         )
-    if request.iommu:
-        base, size, name, row = _IOMMUS[request.iommu]
+    if request.iommu in IOMMU_REGISTERS:
+        base, size, name, row = IOMMU_REGISTERS[request.iommu]
         yield Piece(Span.sized(base, size), name, Kind.IO, cite(row))
 
 
 #: Registers of IOMMU devices: hw/i386/intel_iommu.c ``Q35_HOST_BRIDGE_IOMMU_ADDR`` and
 #: hw/i386/amd_iommu.c ``AMDVI_BASE_ADDR``; the same in 7.2, 10.0 and 11.1.
-_IOMMUS: Mapping[str, tuple[int, int, str, str]] = {
+IOMMU_REGISTERS: Mapping[str, tuple[int, int, str, str]] = {
     "intel-iommu": (0xFED9_0000, 0x230, "intel_iommu", "intel_iommu.c vtd_realize()"),
     "amd-iommu": (0xFED8_0000, 0x4000, "amdvi-mmio", "amd_iommu.c amdvi_sysbus_realize()"),
 }

@@ -101,7 +101,7 @@ class MachineRequest:
     #: ``-smp``: CPUs present, and the most there may be (0: the same).
     cpus: int = 1
     max_cpus: int = 0
-    #: IOMMU device with registers in the map: ``intel-iommu`` or ``amd-iommu``.
+    #: IOMMU device: ``intel-iommu``, ``amd-iommu`` or ``virtio-iommu-pci``.
     iommu: str = ""
     #: Backends boot RAM is made of, in guest order; empty means QEMU's own.
     boot_backends: tuple[Backend, ...] = ()

@@ -68,6 +68,11 @@ class Virt:
         devices = place_devices(
             request.devices, window, ceiling - ram, request.slots, partial(_check_dimm, plan)
         )
+        if request.iommu and plan.options.text("iommu", "none") != "none":
+            raise MachineRefusedError(
+                "virt machine does not support multiple IOMMUs",
+                "leave iommu= of -M or the virtio-iommu-pci device out",
+            )
         pieces = [
             *board_pieces(request, plan, high, msi),
             *boot_pieces(request, "mach-virt.ram", [Span.sized(RAM_BASE, ram)]),

@@ -97,7 +97,7 @@ def settle(request: MachineRequest) -> Settings:
     options = MachineOptions(request.options, _KNOWN, _NEUTRAL)
     check_globals(request.globals, ())
     _check_options(options, qemu)
-    if request.iommu:
+    if request.iommu not in {"", "virtio-iommu-pci"}:
         raise NotModelledError(f"-device {request.iommu} on virt is not in the machine tables")
     pa_bits, cpu = _address_bits(request, options, qemu)
     acpi = options.auto("acpi", default=True)

@@ -40,7 +40,7 @@ def is_gone(pid: int) -> bool:
         ("leaves", StartError, "ended without opening its monitor"),
         ("killed", LostError, "ended by SIGSEGV"),
         ("dies-later", StartError, "ended with exit code 3"),
-        ("no-answer", SilentError, "no answer to query-memory-devices"),
+        ("no-answer", SilentError, "no answer to qom-get"),
         ("nonsense-map", GarbageError, 'no flat view of address space "memory"'),
         ("number-map", GarbageError, "'info mtree -f' answered int, not text"),
         ("nonsense-devices", GarbageError, "query-memory-devices answered something else"),

@@ -207,13 +207,13 @@ def _devices(rng: random.Random, room: int, above: int, bus: str) -> list[str]:
         if rng.random() < 0.04:
             size = 129 * MIB
         words += ["-object", f"memory-backend-ram,id=m{index},size={size >> 20}M"]
-        driver = rng.choice(["pc-dimm", "pc-dimm", "pc-dimm", "virtio-mem-pci"])
+        driver = rng.choice([*(["pc-dimm"] * 7), *(["virtio-mem-pci"] * 2), "nvdimm"])
         device = f"{driver},memdev=m{index}"
         device += f",bus={bus}" if driver == "virtio-mem-pci" else ""
         if rng.random() < 0.8:
             device += f",id=d{index}"
         if rng.random() < 0.5:
-            key = "addr" if driver == "pc-dimm" else "memaddr"
+            key = "memaddr" if driver == "virtio-mem-pci" else "addr"
             base = (above + GIB - 1) // GIB * GIB + rng.randrange(0, 12) * GIB // 2
             base += rng.choice([0, 0, 0, 2 * MIB, MIB])
             device += f",{key}={base:#x}"

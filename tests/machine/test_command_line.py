@@ -167,6 +167,13 @@ def test_memory_devices_and_their_backends() -> None:
     )
 
 
+def test_an_nvdimms_labels_come_off_its_end() -> None:
+    found = request(
+        f"{X86} -object memory-backend-memfd,id=m,size=1G -device nvdimm,memdev=m,label-size=128K"
+    )
+    assert found.devices[0].size == (1 << 30) - (128 << 10)
+
+
 def test_boot_memory_from_backends() -> None:
     objects = "-object memory-backend-ram,id=a,size=1G -object memory-backend-ram,id=b,size=2G"
     found = request(

@@ -413,9 +413,14 @@ def test_nvdimms_must_be_asked_for() -> None:
         request = replace(board, max_bytes=8 * GIB, slots=1, devices=(nvdimm,))
         with pytest.raises(MachineRefusedError, match="nvdimm is not enabled"):
             build(request)
-        assert "d" in {
-            region.name for region in build(replace(request, options={"nvdimm": "on"})).regions
-        }
+        found = build(replace(request, options={"nvdimm": "on"})).of_kind(Kind.NVRAM)
+        assert [region.name for region in found] == ["d"]
+
+
+def test_one_iommu_at_a_time_on_virt() -> None:
+    assert build(virt(iommu="virtio-iommu-pci")).machine == "virt"
+    with pytest.raises(MachineRefusedError, match="does not support multiple IOMMUs"):
+        build(virt(iommu="virtio-iommu-pci", options={"iommu": "smmuv3"}))
 
 
 def test_what_lies_on_top_wins_and_pieces_are_named_apart() -> None:
