@@ -28,6 +28,8 @@ _MOST_HELD: Final = 8
 #: something else waits for one of them, or for the next set, which replaces it, as in QEMU.
 _CLAIMERS: Final = frozenset({"getfd", "add-fd"})
 
+_USUAL: Final = frozenset({"execute", "arguments", "id"})
+_NOTHING: Final[dict[str, Json]] = {}
 #: How long a client that is let go may take to read what is queued for it.
 _FLUSH_SECONDS: Final = 10.0
 
@@ -145,14 +147,17 @@ class Client:
             self._take((item, ()))
             return
         value = item.value
-        if isinstance(value, dict) and "exec-oob" in value:
-            if not self._oob:
-                item = _unexpected_oob(value)
-            elif is_oob(value):
+        if not _is_usual(value):
+            try:
+                command_name(value, oob=self._oob)
+            except NotACommandError as exc:
+                self._take((BadInput(str(exc), value), ()))
+                return
+            if is_oob(value):
                 self._take_oob(value)
                 return
         fds: tuple[int, ...] = ()
-        if self._pending_fds and isinstance(value, dict) and value.get("execute") in _CLAIMERS:
+        if self._pending_fds and value.get("execute") in _CLAIMERS:
             fds, self._pending_fds = tuple(self._pending_fds), []
         self._take((item, fds))
 
@@ -180,10 +185,11 @@ class Client:
             self.ended.set_result("the client closed")
 
 
-def _unexpected_oob(value: Json) -> Message | BadInput:
-    """QEMU has out-of-band execution on, this client has not: say what QEMU would say to it."""
-    try:
-        command_name(value, oob=False)
-    except NotACommandError as exc:
-        return BadInput(str(exc), value)
-    return Message(value)
+def _is_usual(value: Json) -> bool:
+    """Say at a glance that the value is a plain command; what is not usual may still be one."""
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("execute"), str)
+        and value.keys() <= _USUAL
+        and isinstance(value.get("arguments", _NOTHING), dict)
+    )

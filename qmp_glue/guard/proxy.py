@@ -37,6 +37,8 @@ __all__ = ["Middlebox"]
 
 #: Bytes for a peer beyond which the other one is no longer read. One message can be larger.
 _HIGH_WATER: Final = 1 << 20
+#: Bytes for a client beyond which it is not read from either: it keeps asking and takes no answers.
+_REPLY_WATER: Final = 8 << 20
 #: How long QEMU may take to greet, in seconds.
 _GREETING_SECONDS: Final = 30.0
 #: How long a client that has stopped sending is waited for, until its last commands are answered.
@@ -206,13 +208,17 @@ class Middlebox:
         monitor, client = self._monitor, self._client
         if monitor is None or client is None:
             return
-        client.check_flow(blocked=monitor.backlog > _HIGH_WATER)
+        client.check_flow(blocked=self._must_wait(monitor, client))
         if client.backlog > _HIGH_WATER:
             monitor.pause()
             self._set_stall_timer(on=True)
         else:
             monitor.resume()
             self._set_stall_timer(on=False)
+
+    @staticmethod
+    def _must_wait(monitor: Monitor, client: Client) -> bool:
+        return monitor.backlog > _HIGH_WATER or client.backlog > _REPLY_WATER
 
     def _set_stall_timer(self, *, on: bool) -> None:
         if on and self._stall_timer is None and self._client:
@@ -252,7 +258,7 @@ class Middlebox:
         item, fds = held
         if self._worker is None and not fds and not isinstance(item, BadInput):
             value = item.value
-            if not isinstance(value, dict) or not self._judge.concerns(value):
+            if not self._judge.concerns(value):
                 monitor.send(value)
                 if monitor.backlog > _HIGH_WATER:
                     client.check_flow(blocked=True)
@@ -275,7 +281,7 @@ class Middlebox:
                     self._reply(error_reply(item.desc, item.value))
                 else:
                     await self._handle(monitor, item.value, fds)
-                client.check_flow(blocked=monitor.backlog > _HIGH_WATER)
+                client.check_flow(blocked=self._must_wait(monitor, client))
             if monitor and client.ended.done() and not client.closed:
                 with contextlib.suppress(MonitorError):
                     await monitor.settle(timeout=_LINGER_SECONDS)
@@ -288,9 +294,6 @@ class Middlebox:
                 self._worker = None
 
     async def _handle(self, monitor: Monitor, value: Json, fds: tuple[int, ...]) -> None:
-        if not isinstance(value, dict):
-            monitor.send(value)
-            return
         if self._judge.concerns(value):
             verdict = await self._verdict(monitor, value)
             if isinstance(verdict, Refuse):
@@ -322,8 +325,11 @@ class Middlebox:
         return verdict
 
     def _reply(self, data: bytes) -> None:
-        if self._client:
-            self._client.send(data)
+        client = self._client
+        if client:
+            client.send(data)
+            if client.backlog > _HIGH_WATER:
+                self._flow()
 
 
 def _remember(passed: dict[str, PassedFd], command: Mapping[str, Json], fds: Sequence[int]) -> None:

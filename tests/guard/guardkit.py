@@ -45,14 +45,18 @@ class Qmp:
     def __init__(self, path: Path | str, *, caps: bool = True, oob: bool = False) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(PATIENCE)
-        self.sock.connect(str(path))
         self._rest = b""
         self.events: list[dict[str, Any]] = []
         self._count = 0
-        if caps:
-            self.greeting = self.message()
-            enable = {"enable": ["oob"]} if oob else {}
-            assert self.command("qmp_capabilities", **enable) == {"return": {}}
+        try:
+            self.sock.connect(str(path))
+            if caps:
+                self.greeting = self.message()
+                enable = {"enable": ["oob"]} if oob else {}
+                assert self.command("qmp_capabilities", **enable) == {"return": {}}
+        except BaseException:
+            self.sock.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

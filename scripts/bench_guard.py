@@ -1,0 +1,235 @@
+"""The guard's cost: round trips and events, direct, through socat and through the guard.
+
+All three ways lead to the same QEMU and are measured in turns, so that the machine's moods fall on
+each alike. Then pipelined throughput, the added time of a judged device_add, and memory after many
+commands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MIB = 1 << 20
+
+
+class Client:
+    def __init__(self, path: Path) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(path))
+        self.file = self.sock.makefile("rb")
+        self.file.readline()
+        self.ask(b'{"execute":"qmp_capabilities"}')
+
+    def ask(self, data: bytes) -> bytes:
+        self.sock.sendall(data)
+        while b'"event"' in (line := self.file.readline()):
+            pass
+        return line
+
+    def run(self, name: str, **arguments: object) -> dict[str, object]:
+        told = {
+            "execute": name,
+            "arguments": {k.replace("_", "-"): v for k, v in arguments.items()},
+        }
+        reply: dict[str, object] = json.loads(self.ask(json.dumps(told).encode()))
+        return reply
+
+    def close(self) -> None:
+        self.file.close()
+        self.sock.close()
+
+
+@contextmanager
+def process(*command: object) -> Iterator[subprocess.Popen[bytes]]:
+    made = subprocess.Popen([*map(str, command)], stderr=subprocess.DEVNULL, cwd=ROOT)
+    try:
+        yield made
+    finally:
+        made.kill()
+        made.wait()
+
+
+def listening(path: Path) -> bool:
+    table = Path("/proc/net/unix").read_text(encoding="utf-8")
+    return any(line.endswith(f" {path}") and " 00010000 " in line for line in table.splitlines())
+
+
+def wait_for(path: Path) -> None:
+    end = time.monotonic() + 20
+    while not listening(path):
+        if time.monotonic() > end:
+            raise SystemExit(f"nobody listens at {path}")
+        time.sleep(0.01)
+
+
+def guard(qmp: Path, path: Path, *options: object) -> ExitStack:
+    stack = ExitStack()
+    stack.made = stack.enter_context(  # type: ignore[attr-defined]
+        process(
+            *(sys.executable, "-m", "planner.cli", "guard", "--qmp", qmp, "--listen", path),
+            *("--log", os.devnull, *options),
+        )
+    )
+    wait_for(path)
+    return stack
+
+
+def quantiles(times: list[float]) -> tuple[float, float]:
+    times.sort()
+    return times[len(times) // 2] * 1e6, times[int(len(times) * 0.99)] * 1e6
+
+
+def round_trips(clients: dict[str, Client], count: int) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {way: [] for way in clients}
+    for number in range(count):
+        ask = b'{"execute":"query-status","id":%d}\n' % number
+        for way, client in clients.items():
+            started = time.perf_counter()
+            client.ask(ask)
+            times[way].append(time.perf_counter() - started)
+    return times
+
+
+def events(clients: dict[str, Client], source: Client, count: int) -> dict[str, list[float]]:
+    """Time from a command on another monitor to the event at each client."""
+    times: dict[str, list[float]] = {way: [] for way in clients}
+    order = list(clients.items())
+    for _ in range(count):
+        for way, client in order:
+            started = time.perf_counter()
+            source.sock.sendall(b'{"execute":"cont"}\n')
+            while b'"event"' not in client.file.readline():
+                pass
+            times[way].append(time.perf_counter() - started)
+            # Everybody else heard it, too; the command's own answer comes before or after.
+            for other, peer in order:
+                if other != way:
+                    peer.file.readline()
+            while b'"return"' not in source.file.readline():
+                pass
+            source.sock.sendall(b'{"execute":"stop"}\n')
+            for _, peer in order:
+                peer.file.readline()
+            while b'"return"' not in source.file.readline():
+                pass
+    return times
+
+
+def throughput(client: Client, count: int) -> float:
+    """Commands a second, 50 in flight."""
+    ask = b'{"execute":"query-name"}\n' * 50
+    started = time.perf_counter()
+    for _ in range(count // 50):
+        client.sock.sendall(ask)
+        for _ in range(50):
+            client.file.readline()
+    return count / (time.perf_counter() - started)
+
+
+def plugs(client: Client, prefix: str, base: int, count: int) -> float:
+    """Return the median time of a device_add of memory with an address."""
+    times = []
+    for number in range(count):
+        name = f"{prefix}{number}"
+        client.run("object-add", qom_type="memory-backend-ram", id=f"m{name}", size=2 * MIB)
+        started = time.perf_counter()
+        reply = client.run(
+            "device_add",
+            driver="pc-dimm",
+            id=name,
+            memdev=f"m{name}",
+            addr=base + number * 2 * MIB,
+        )
+        times.append(time.perf_counter() - started)
+        if "error" in reply:
+            raise SystemExit(str(reply))
+    return quantiles(times)[0]
+
+
+def show(title: str, times: dict[str, list[float]]) -> None:
+    print(title)
+    base = quantiles(times["socat"])
+    for way, each in times.items():
+        p50, p99 = quantiles(each)
+        ratio = f"{p50 / base[0]:.2f} × socat   p99 {p99 / base[1]:.2f} × socat"
+        print(f"  {way:<7} p50 {p50:7.0f} µs   p99 {p99:7.0f} µs   p50 {ratio}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=5000, help="round trips each way")
+    parser.add_argument("--many", type=int, default=100_000, help="commands for the memory figure")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        host = folder / "host.txt"
+        host.write_text(
+            "/sys/kernel/iommu_groups/3/reserved_regions:"
+            "0x0000000200000000 0x00000002ffffffff reserved\n",
+            encoding="ascii",
+        )
+        sockets = {way: folder / f"{way}.sock" for way in ("direct", "behind", "inner", "source")}
+        command = ["qemu-system-x86_64", "-M", "q35", "-m", "128M,slots=256,maxmem=64G", "-S"]
+        command += ["-display", "none", "-nodefaults"]
+        for path in sockets.values():
+            command += ["-qmp", f"unix:{path},server=on,wait=off"]
+        stack.enter_context(process(*command))
+        for path in sockets.values():
+            wait_for(path)
+        relay, front = folder / "socat.sock", folder / "guard.sock"
+        stack.enter_context(
+            process("socat", f"UNIX-LISTEN:{relay},fork", f"UNIX-CONNECT:{sockets['behind']}")
+        )
+        wait_for(relay)
+        judged = ("--host", host, "--scope", "host")
+        guarding = stack.enter_context(guard(sockets["inner"], front, *judged))
+        clients = {
+            "direct": Client(sockets["direct"]),
+            "socat": Client(relay),
+            "guard": Client(front),
+        }
+        source = Client(sockets["source"])
+        show("query-status, one at a time", round_trips(clients, options.count))
+        show(
+            "an event, from the command that causes it", events(clients, source, options.count // 5)
+        )
+        print("pipelined, 50 in flight")
+        rates = {way: throughput(client, options.count) for way, client in clients.items()}
+        for way, rate in rates.items():
+            print(f"  {way:<7} {rate:7.0f} commands/s   {rate / rates['direct']:.2f} × direct")
+        first = plugs(clients["guard"], "a", 4 << 30, 60)
+        direct = plugs(clients["direct"], "b", 5 << 30, 60)
+        print(
+            f"device_add of memory: {direct:.0f} µs unjudged, {first:.0f} µs judged,"
+            f" {first / direct:.2f} ×"
+        )
+        pid = guarding.made.pid  # type: ignore[attr-defined]
+        before = resident(pid)
+        throughput(clients["guard"], options.many)
+        after = resident(pid)
+        print(
+            f"memory of the guard: {before / MIB:.1f} MiB, after {options.many} commands"
+            f" {after / MIB:.1f} MiB"
+        )
+        for client in (*clients.values(), source):
+            client.close()
+
+
+def resident(pid: int) -> int:
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    main()
