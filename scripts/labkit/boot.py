@@ -149,7 +149,9 @@ def answer(host: Host, kernel: Kernel, job: dict[str, Any], **options: Any) -> d
 
 def _command_line(host: Host) -> str:
     console = "ttyS0" if host.architecture == "amd64" else "ttyAMA0"
-    return f"console={console} nokaslr quiet loglevel=4 panic=-1 {host.command_line}".strip()
+    # A guest that errs ends at once, and the same kernel says the same each time.
+    always = "nokaslr quiet loglevel=4 oops=panic panic=-1"
+    return f"console={console} {always} {host.command_line}".strip()
 
 
 def _firmware(host: Host, folder: Path) -> list[str]:

@@ -107,7 +107,8 @@ _Q35 = ("-M", "q35,kernel-irqchip=split", "-cpu", "max")
 _VIRT = ("-M", "virt,gic-version=3,iommu=smmuv3", "-cpu", "max,pauth-impdef=on")
 _VIOMMU = (*_BASE_MODULES, "virtio_iommu")
 _INTEL = "intel_iommu=on"
-#: Kernels of the x86 hosts; iommufd is built for those only.
+#: Kernels of x86 hosts; iommufd is built for those only, and not asked on AMD, where Linux 6.12 at
+#: times crashes in it while unmapping.
 _X86 = ("6.1", "6.12", "6.12-iommufd", "7")
 _SMMU_BITS = {"6.1": 48, "6.12": 48, "7": 48}
 
@@ -120,7 +121,6 @@ HOSTS = {
             (*_Q35, "-device", "amd-iommu"),
             "AMD-Vi",
             told_bits={"7": 48},
-            kernels=_X86,
         ),
         Host(
             "intel-39",
@@ -167,7 +167,6 @@ HOSTS = {
             "AMD-Vi, an IVRS with IVMD structures",
             replaced=("amd", "IVRS"),
             told_bits={"7": 48},
-            kernels=_X86,
         ),
         Host(
             "intel-rmrr",

@@ -103,17 +103,11 @@ def step(name, fd, request, argument):
 
 
 def memory(size):
-    """Return the address of *size* bytes that can be mapped: the same 2 MiB over and over.
-
-    However large a map of it is, it pins few pages.
-    """
+    """Return the address, 2 MiB aligned, of *size* bytes of memory."""
     base = anonymous(size)
-    fd = os.memfd_create("lab")
-    os.ftruncate(fd, PIECE)
-    for at in range(base, base + size, PIECE):
-        # PROT_READ|WRITE, MAP_SHARED|MAP_FIXED
-        if libc.mmap(at, PIECE, 3, 0x11, fd, 0) in (None, ctypes.c_void_p(-1).value):
-            raise OSError(ctypes.get_errno(), "mmap of the memory to map")
+    # PROT_READ|WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED
+    if libc.mmap(base, size, 3, 0x32, -1, 0) != base:
+        raise OSError(ctypes.get_errno(), "mmap of the memory to map")
     return base
 
 
