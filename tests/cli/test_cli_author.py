@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import ROOT, Golden
 
-from planner.cli import fmt, lint, schema
+from planner.cli import fmt, group, lint, schema
 
 LAYOUT = "schema: 1\nname: a\nmachine: {type: virt}\nmemory: {size: 1GiB}\n"
 WARNED = LAYOUT + "silence: [{code: MM114, reason: none}]\n"
@@ -180,3 +180,10 @@ def test_fmt_refuses_contradicting_options() -> None:
 def test_examples_are_canonical() -> None:
     result, code = run_fmt("--check", *sorted(map(str, ROOT.glob("layouts/*.yaml"))))
     assert (result.stdout, code) == ("", 0)
+
+
+def test_explain_colours_when_asked() -> None:
+    plain = CliRunner().invoke(group, ["explain", "MM401"]).stdout
+    coloured = CliRunner().invoke(group, ["explain", "MM401", "--color", "always"]).stdout
+    assert "\x1b[" not in plain
+    assert "\x1b[1m# MM401" in coloured

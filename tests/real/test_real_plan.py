@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -40,6 +41,8 @@ def test_a_planned_machine_is_the_real_one(layout: str, tmp_path: Path) -> None:
     plan = plan_file(layout, tmp_path)
     argv = args_of(plan, "--no-reserve")
     assert argv == json.loads(guestmap("args", plan, "--no-reserve", "--json").stdout)["argv"]
+    named = args_of(plan, "--no-reserve", "--program", "/opt/qemu/bin/qemu")
+    assert named == ["/opt/qemu/bin/qemu", *argv[1:]]
     with paused_qemu(argv) as address:
         result = guestmap("verify", plan, "--qmp", address)
         assert result.stdout == "verified: QEMU's real map is the plan's\n"
@@ -75,8 +78,7 @@ def test_with_firmware_pieces_are_dimms(tmp_path: Path) -> None:
         result = guestmap("verify", plan, "--qmp", address)
         # Firmware brings ACPI's device along: registers, which no DMA reaches.
         assert code_of(result) == 0
-        assert "MM601" not in result.stdout
-        assert "MM602" not in result.stdout
+        assert set(re.findall(r"\[(MM\d+)\]", result.stdout)) == {"MM603"}
     bare = args_of(plan, "--firmware", str(firmware), "--no-reserve", "--without-pieces")
     with paused_qemu(bare) as address:
         assert code_of(guestmap("apply", plan, "--qmp", address, "--no-reserve")) == 0
@@ -103,7 +105,13 @@ def test_another_machine_is_refused(tmp_path: Path) -> None:
     with paused_qemu(["qemu-system-x86_64", "-M", "q35", "-m", "128M"]) as address:
         result = guestmap("apply", plan, "--qmp", address)
         assert code_of(result) == 1
-        assert "the running QEMU is a pc-q35-7.2, the plan is for virt-7.2" in result.stdout
+        assert "error[MM606] other-machine: the running QEMU is a pc-q35-7.2, the plan is for" in (
+            result.stdout
+        )
+        coloured = guestmap("apply", plan, "--qmp", address, "--color", "always")
+        assert "\x1b[" in coloured.stdout
+        coloured = guestmap("verify", plan, "--qmp", address, "--color", "always")
+        assert "\x1b[" in coloured.stdout
     with paused_qemu(["qemu-system-aarch64", "-M", "virt-7.2", "-m", "128M"]) as address:
         result = guestmap("verify", plan, "--qmp", address)
         assert code_of(result) == 1
@@ -131,6 +139,7 @@ def test_every_kind_of_difference_is_told(tmp_path: Path) -> None:
     with paused_qemu(moved) as address:
         result = guestmap("verify", plan, "--qmp", address)
         assert code_of(result) == 1
+        assert {"MM601", "MM602", "MM604"} <= set(re.findall(r"\[(MM\d+)\]", result.stdout))
         assert "the plan has ram 'dimm0' at [0x100000000-0x147ffffff] (1152 MiB)" in result.stdout
         assert "QEMU has ram 'dimm0' at [0x180000000-0x1c7ffffff] (1152 MiB)" in result.stdout
         assert "the device-memory window is planned at" in result.stdout
@@ -180,7 +189,8 @@ def test_virtio_iommu_reports_the_doorbell_where_the_machine_has_none(tmp_path: 
         result = guestmap("verify", plan, "--qmp", address)
         assert code_of(result) == 1
         assert (
-            "virtio-iommu should report the doorbell [0xfee00000-0xfeefffff] as"
+            "error[MM608] doorbell-differs: virtio-iommu should report the doorbell"
+            " [0xfee00000-0xfeefffff] as"
             " 0xfee00000:0xfeefffff:1; QEMU says: " in result.stdout
         )
 
