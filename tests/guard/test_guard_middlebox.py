@@ -10,6 +10,7 @@ import random
 import re
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,8 +47,8 @@ _VARIES = re.compile(rb'"(seconds|microseconds|pid|filename|fdset-id|fd)": ?("[^
 
 def transcript(path: Path, writes: list[bytes], marks: list[bytes]) -> bytes:
     """Send *writes*, one after the other's mark was seen; return everything that was said."""
-    said = b""
     with Qmp(path, caps=False) as client:
+        said = client.line()
         for data, mark in zip(writes, marks, strict=True):
             client.send(data)
             fresh = b""
@@ -442,6 +443,18 @@ def test_the_qemu_qmp_client_works_through_it(guard: Guard) -> None:
     status, event = asyncio.run(talk())
     assert status["status"] == "prelaunch"
     assert event == "RESUME"
+
+
+def test_qmp_shell_works_through_it(guard: Guard) -> None:
+    shell = Path(sys.executable).parent / "qmp-shell"
+    script = b"query-name\nquery-status\nnosuch\n"
+    said = subprocess.run(
+        [str(shell), str(guard.path)], input=script, capture_output=True, check=False, timeout=60
+    )
+    text = said.stdout.decode()
+    assert '{"return": {}}' in text, said
+    assert '"status": "prelaunch"' in text
+    assert "The command nosuch has not been found" in text
 
 
 def test_memory_stays_flat_over_many_commands(guard: Guard) -> None:
