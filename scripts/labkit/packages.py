@@ -114,9 +114,10 @@ def _download(names: tuple[str, ...], suite: str, architecture: str) -> list[dic
 
 def _show(config: Path, name: str, suite: str, architecture: str) -> dict[str, str]:
     """Return the fields of the package record that *suite* offers."""
+    warned = ""
     for attempt in ("have", "update"):
         if attempt == "update":
-            _run(["apt-get", *_APT_OPTIONS, "update"], config=config)
+            warned = _run(["apt-get", *_APT_OPTIONS, "update"], config=config)
         said = subprocess.run(
             [
                 *("apt-cache", *_APT_OPTIONS, "-o", f"APT::Default-Release={suite}"),
@@ -131,7 +132,8 @@ def _show(config: Path, name: str, suite: str, architecture: str) -> dict[str, s
         fields = re.findall(r"^([\w-]+): (.*)$", said.stdout, re.MULTILINE)
         if "SHA256" in dict(fields):
             return dict(fields)
-    raise MissingError(f"{suite} has no package {name} for {architecture}: {said.stderr.strip()}")
+    why = " ".join((warned or said.stderr).split())
+    raise MissingError(f"{suite} gives no package {name} for {architecture}: {why[:400]}")
 
 
 def _apt_root() -> Path:
@@ -183,10 +185,14 @@ def _mirror() -> str:
     )
 
 
-def _run(command: list[str], *, config: Path | None = None, cwd: Path | None = None) -> None:
+def _run(command: list[str], *, config: Path | None = None, cwd: Path | None = None) -> str:
+    """Run a command of apt or dpkg; return what it warned of.
+
+    :raise MissingError: it fails, hangs, or is not there.
+    """
     env = os.environ | ({"APT_CONFIG": str(config)} if config else {})
     try:
-        subprocess.run(
+        done = subprocess.run(
             command,
             env=env,
             cwd=cwd,
@@ -203,3 +209,4 @@ def _run(command: list[str], *, config: Path | None = None, cwd: Path | None = N
         raise MissingError(f"{' '.join(command)} gave no answer in {_APT_SECONDS} s") from error
     except subprocess.CalledProcessError as error:
         raise MissingError(f"{' '.join(command)} failed: {error.stderr.strip()}") from error
+    return done.stderr
