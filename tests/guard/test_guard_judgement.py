@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -330,6 +331,8 @@ def test_with_nothing_assigned_scope_assigned_needs_no_facts(tmp_path: Path) -> 
 # Arrangements.
 
 BLOCK = 128 * MIB
+#: Arrangements tried on each machine; ``GUESTMAP_ARRANGEMENTS=100`` for the long tier.
+EXAMPLES = int(os.environ.get("GUESTMAP_ARRANGEMENTS", "4"))
 
 
 @st.composite
@@ -347,7 +350,7 @@ def arrangements(draw: st.DrawFn) -> tuple[list[tuple[int, int]], list[tuple[str
 
 @pytest.mark.parametrize("machine", sorted(MACHINES))
 # Each try starts several QEMUs: a failing example is shown as it was drawn.
-@settings(max_examples=4, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(drawn=arrangements())
 def test_no_sequence_puts_memory_where_it_may_not_be(
     machine: str, drawn: Any, tmp_path_factory: pytest.TempPathFactory
