@@ -236,7 +236,10 @@ def _with_boot(
             return _unless_blocked(machine, outcome, holes)
         refusal = chosen
         window = guest.window(WindowKind.DEVICE_MEMORY)
-        if window is None:
+        if window is None or not (holes | _walls(guest)).gaps(
+            Span(window.span.end - 1, ADDRESS_LIMIT)
+        ):
+            # Nothing above is usable, however far the window reached.
             break
         max_bytes += _step(window.span, holes, refusal.missing)
     return refusal or Refusal("room", "device memory cannot be widened further", rest)

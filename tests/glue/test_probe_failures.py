@@ -104,6 +104,8 @@ def test_nothing_is_left_when_the_probe_is_interrupted(how: signal.Signals, tmp_
         env={**os.environ, "TMPDIR": str(scratch)},
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        # A test run in the background inherits an ignored SIGINT, which Python would keep.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as running:
         wait_for(Path(f"{program}.pid"))
         running.send_signal(how)

@@ -25,8 +25,9 @@ FLOORS = (
     ("planner.verdict",),
     ("planner.plan",),
     ("planner.document",),
-    ("planner.emit", "planner.draw", "planner.symptoms", "planner.symptom_rows"),
+    ("planner.emit", "planner.symptoms", "planner.symptom_rows"),
     ("planner.repair",),
+    ("planner.draw",),
     ("qmp_glue",),
     ("planner.cli",),
 )
