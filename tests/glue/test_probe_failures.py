@@ -105,7 +105,7 @@ def test_nothing_is_left_when_the_probe_is_interrupted(how: signal.Signals, tmp_
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # A test run in the background inherits an ignored SIGINT, which Python would keep.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as running:
         wait_for(Path(f"{program}.pid"))
         running.send_signal(how)
