@@ -12,6 +12,7 @@ import json
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from qmp_glue.guard.link import Link, close_all
@@ -38,11 +39,15 @@ class Monitor:
     """A negotiated connection to QEMU's monitor."""
 
     def __init__(
-        self, sock: socket.socket, forward: Callable[[bytes, Sequence[int]], None]
+        self,
+        sock: socket.socket,
+        forward: Callable[[bytes, Sequence[int]], None],
+        pid: int | None = None,
     ) -> None:
         """Take a connected socket.
 
         :param forward: is given what QEMU says to the client: whole messages, and descriptors.
+        :param pid: QEMU's process id; None to ask the socket.
         """
         self._loop = asyncio.get_running_loop()
         self._link = Link(sock, self._on_bytes, self._on_end)
@@ -63,7 +68,7 @@ class Monitor:
         #: Capabilities QEMU offers.
         self.offered: frozenset[str] = frozenset()
         self.passed: dict[str, PassedFd] = {}
-        self.peer_pid: int | None = self._link.peer_pid()
+        self.peer_pid: int | None = pid or _qemu_or_none(self._link.peer_pid())
 
     @property
     def backlog(self) -> int:
@@ -216,3 +221,12 @@ class Monitor:
             self._greeted.set_exception(MonitorLostError(f"{reason} before it greeted"))
             # Nobody may be waiting any more.
             self._greeted.exception()
+
+
+def _qemu_or_none(pid: int | None) -> int | None:
+    """Return *pid* if it is a QEMU: the socket may know its maker instead, a manager or us."""
+    try:
+        name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return pid if name.startswith("qemu") else None

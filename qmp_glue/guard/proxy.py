@@ -84,13 +84,18 @@ class Middlebox:
         return self._monitor
 
     async def serve(
-        self, sock: socket.socket, ready: Callable[[], Awaitable[None]] | None = None
+        self,
+        sock: socket.socket,
+        ready: Callable[[], Awaitable[None]] | None = None,
+        pid: int | None = None,
     ) -> str:
         """Serve clients of the QEMU at the other end of *sock*; return why that ended.
 
+        :param ready: is awaited once QEMU has been negotiated with.
+        :param pid: QEMU's process id, where the caller knows it better than the socket.
         :raise MonitorError: QEMU does not greet or negotiate.
         """
-        monitor = Monitor(sock, self._to_client)
+        monitor = Monitor(sock, self._to_client, pid)
         try:
             await monitor.open(_GREETING_SECONDS)
             self._monitor = monitor

@@ -144,9 +144,9 @@ class _Guard:
         for option in other_monitors(argv):
             self._record.error("other-monitor", option=option)
         self._launched = launched = await launch(argv, self._options.monitor)
-        serving = asyncio.ensure_future(self._box.serve(launched.sock, self._ready))
         try:
-            reason = await serving
+            pid = launched.process.pid
+            reason = await self._box.serve(launched.sock, self._ready, pid)
         except MonitorError as exc:
             reason = str(exc)
         try:

@@ -328,6 +328,33 @@ def test_with_nothing_assigned_scope_assigned_needs_no_facts(tmp_path: Path) -> 
         assert Bench("q35", vm, guard, client, truth).add("pc-dimm", GIB) == {"return": {}}
 
 
+@pytest.mark.parametrize("reaches", [False, True])
+def test_a_state_that_may_fill_a_hole_is_not_loaded(tmp_path: Path, *, reaches: bool) -> None:
+    size = 2 * GIB if reaches else GIB
+    device = "virtio-mem-pci,id=v0,memdev=m0,requested-size=0,memaddr=4294967296"
+    vm = Vm(
+        tmp_path,
+        *MACHINES["q35"],
+        *("-object", f"memory-backend-ram,id=m0,size={size},reserve=off", "-device", device),
+        *("-incoming", "defer"),
+    )
+    uri = f"unix:{tmp_path}/incoming"
+    with (
+        running(vm),
+        running(guard_of(tmp_path, vm, [HOLE["q35"]])) as guard,
+        Qmp(guard.path) as client,
+    ):
+        told = client.command("migrate-incoming", uri=uri)
+        human = {"command-line": f"migrate_incoming {uri}"}
+        second = client.command("human-monitor-command", **human)
+    if reaches:
+        assert told["error"]["desc"].startswith("guestmap MM401: memory 'v0' [0x100000000-")
+        assert second["error"]["desc"] == told["error"]["desc"]
+    else:
+        assert told == {"return": {}}
+        assert "error" not in second
+
+
 # Arrangements.
 
 BLOCK = 128 * MIB

@@ -294,6 +294,33 @@ def test_another_guard_takes_over(tmp_path: Path) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_both_sides_may_be_tcp(tmp_path: Path) -> None:
+    theirs, ours = free_port(), free_port()
+    log = tmp_path / "log"
+    extra = ("-qmp", f"tcp:127.0.0.1:{theirs},server=on,wait=off")
+    with running(Vm(tmp_path, "qemu-system-x86_64", *Q35, *extra)):
+        args = ("--qmp", f"127.0.0.1:{theirs}", "--listen", f"127.0.0.1:{ours}", "--log", log)
+        with program("guard", *args) as process:
+            wait_for(lambda: log.exists() and '"event": "qemu"' in log.read_text())
+            with socket.create_connection(("127.0.0.1", ours), timeout=20) as sock:
+                file = sock.makefile("rwb", buffering=0)
+                assert b"QMP" in file.readline()
+                file.write(b'{"execute":"qmp_capabilities"}{"execute":"query-name","id":1}')
+                assert [file.readline(), file.readline()] == [
+                    b'{"return": {}}\r\n',
+                    b'{"return": {}, "id": 1}\r\n',
+                ]
+                file.close()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+
+
 def test_it_comes_back_with_qemu(tmp_path: Path) -> None:
     path = tmp_path / "guard.sock"
     qmp = tmp_path / "qmp.sock"
