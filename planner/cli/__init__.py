@@ -16,6 +16,8 @@ __all__ = ["main"]
 COMMANDS = {
     "host": "read what this host's IOMMUs forbid",
     "plan": "plan a guest's memory map against one or more hosts",
+    "show": "draw a layout, plan, host, map or QEMU: text, SVG, HTML, GraphML, JSON",
+    "diff": "compare two layouts, plans, hosts or maps",
     "map": "show the memory map of a QEMU command line, or of a running QEMU",
     "check": "judge an existing QEMU command line, and mend it",
     "args": "print the QEMU command line of a plan",

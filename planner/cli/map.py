@@ -12,7 +12,7 @@ from planner.machine.registry import for_type
 from planner.machine.request import MachineRefusedError, NotModelledError
 from planner.region import GuestMap
 
-__all__ = ["command"]
+__all__ = ["command", "live", "modelled", "probed"]
 
 
 @click.command("map", context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,11 +64,11 @@ def command(
         raise click.UsageError("give a QEMU command line after --, or --qmp and an address")
     left_out: tuple[str, ...] = ()
     if qmp is not None:
-        found = _live(qmp)
+        found = live(qmp)
     elif model:
-        found = _modelled(words, qemu_version)
+        found = modelled(words, qemu_version)
     else:
-        found, left_out = _probed(words, timeout)
+        found, left_out = probed(words, timeout)
     if as_json:
         print_json(map_json(found, left_out))
     else:
@@ -80,7 +80,8 @@ def _with_help(message: str, help_text: str) -> str:
     return f"{message}\n  = help: {help_text}" if help_text else message
 
 
-def _live(address: str) -> GuestMap:
+def live(address: str) -> GuestMap:
+    """Read the map of a running QEMU; failures end the command."""
     from qmp_glue.errors import GlueError  # noqa: PLC0415  # only for this source
     from qmp_glue.live import live_map  # noqa: PLC0415
 
@@ -92,7 +93,8 @@ def _live(address: str) -> GuestMap:
         raise ReachError(_with_help(error.message, error.help)) from error
 
 
-def _probed(words: tuple[str, ...], seconds: float) -> tuple[GuestMap, tuple[str, ...]]:
+def probed(words: tuple[str, ...], seconds: float) -> tuple[GuestMap, tuple[str, ...]]:
+    """Probe a command line: its map, and what was left out; failures end the command."""
     from qmp_glue.errors import GlueError  # noqa: PLC0415  # only for this source
     from qmp_glue.probe import probe  # noqa: PLC0415
 
@@ -107,7 +109,8 @@ def _probed(words: tuple[str, ...], seconds: float) -> tuple[GuestMap, tuple[str
     return result.map, result.left_out
 
 
-def _modelled(words: tuple[str, ...], qemu: str) -> GuestMap:
+def modelled(words: tuple[str, ...], qemu: str) -> GuestMap:
+    """Build a command line's map from the tables; failures end the command."""
     from qmp_glue.probe import read_argv  # noqa: PLC0415  # brings the monitor's modules along
 
     try:

@@ -10,7 +10,7 @@ from planner.cli.exits import UnreadableError
 from planner.findings import Finding
 from planner.layout.model import Silence
 
-__all__ = ["STDIN", "judge_text", "read_bytes"]
+__all__ = ["STDIN", "judge_text", "looks_like_profile", "read_bytes"]
 
 #: How findings name standard input.
 STDIN = "<stdin>"
@@ -34,9 +34,14 @@ def read_bytes(path: str) -> tuple[bytes, str]:
         raise UnreadableError(f"{path} cannot be read: {error.strerror}") from error
 
 
+def looks_like_profile(data: bytes) -> bool:
+    """Say whether YAML text is a host profile rather than a layout, by its top keys."""
+    return bool(_PROFILE.search(data)) and not _LAYOUT.search(data)
+
+
 def judge_text(data: bytes, name: str) -> tuple[list[Finding], tuple[Silence, ...]]:
     """Return what is wrong with a layout, or with a host profile, and the file's silencers."""
-    if _PROFILE.search(data) and not _LAYOUT.search(data):
+    if looks_like_profile(data):
         from planner.host.profile_file import parse_profile  # noqa: PLC0415  # only for profiles
 
         found = parse_profile(data, name).findings

@@ -1,0 +1,135 @@
+"""``guestmap diff``: two address spaces side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+
+from planner.cli.exits import Exit, UnreadableError
+from planner.cli.output import color_option, json_option, painter, print_json
+from planner.cli.picture import FORMATS, Target, put, render
+from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_words
+from planner.draw.difference import (
+    Difference,
+    compare,
+    difference_json,
+    difference_scene,
+    unified_text,
+)
+from planner.draw.exhibit import Exhibit
+from planner.host.profile import Scope
+
+__all__ = ["command"]
+
+_PAINTS = {"-": "error", "+": "ram", "@": "note"}
+
+
+@click.command("diff", cls=AfterDashes, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("places", nargs=-1, metavar="A [B] [OUT] [-- QEMU ARGS...]")
+@click.option("--qmp", metavar="ADDR", help="B is a running QEMU: unix:PATH or HOST:PORT.")
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="PROFILE",
+    help="Host profile to plan layouts against, and to show beside maps; repeatable.",
+)
+@click.option(
+    "--scope",
+    type=click.Choice([scope.value for scope in Scope]),
+    help="Which host regions bind: those of the devices named, or all.",
+)
+@click.option("--model", is_flag=True, help="Take a command line's map from the machine tables.")
+@click.option("-u", "--unified", is_flag=True, help="Print a unified diff, one line a region.")
+@click.option("--format", "chosen", type=click.Choice(FORMATS), help="Default: by OUT's suffix.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
+@click.option("--no-collapse", is_flag=True, help="Show each of a run of equal regions by itself.")
+@json_option
+@color_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    places: tuple[str, ...],
+    qmp: str | None,
+    hosts: tuple[str, ...],
+    scope: str | None,
+    model: bool,
+    unified: bool,
+    chosen: str | None,
+    force: bool,
+    no_collapse: bool,
+    as_json: bool,
+    color: bool,
+) -> Exit:
+    r"""Compare two layouts, plans, hosts or maps: before and after, two hosts, plan and real.
+
+    A and B are what guestmap show takes; B may be a running QEMU or a command line instead. What
+    only one of them tells of (a real map has no hosts) is not compared, which is said. OUT's
+    suffix says the format, as for show. Exits with 1 when the two differ, as diff does.
+
+    \b
+    Example:
+      guestmap diff old.yaml new.yaml
+      guestmap diff -u layouts/hosts/hp-gen9.yaml layouts/hosts/hp-gen8-dl388.yaml
+      guestmap diff plan.json --qmp unix:vm.sock
+      guestmap diff plan.json change.svg -- qemu-system-aarch64 -M virt -m 4G
+    """
+    words: tuple[str, ...] | None = ctx.meta.get("words")
+    other = qmp is not None or words is not None
+    need = 1 if other else 2
+    if not need <= len(places) <= need + 1 or (qmp is not None and words is not None):
+        raise click.UsageError("give A and one of B, --qmp ADDR or -- QEMU ARGS, then maybe OUT")
+    if words == ():
+        raise click.UsageError("give a QEMU command line after --")
+    out = places[need] if len(places) > need else None
+    beside = Hosts(hosts, Scope(scope) if scope else None)
+    target = Target(out, chosen, force=force)
+    if places[:need].count("-") > 1:
+        raise click.UsageError("only one of A and B can be standard input")
+    first = of_file(places[0], beside)
+    if qmp is not None:
+        second = of_address(qmp, beside)
+    elif words is not None:
+        second = of_words(words, beside, model=model)
+    else:
+        second = of_file(places[1], beside)
+    if first.title == second.title:
+        names = (*places[:need], qmp or "the command line")
+        first, second = replace(first, title=names[0]), replace(second, title=names[1])
+    found = _compared(first, second)
+    if as_json or target.format == "json":
+        _document(found, target)
+    elif unified:
+        _unified(found, target, color=color)
+    else:
+        scene = difference_scene(found, collapse=not no_collapse)
+        plain = target.path is not None or not color
+        put(render(scene, target.format, color=not plain), target, color=color)
+    return Exit.FINDINGS if found.changes else Exit.OK
+
+
+def _compared(first: Exhibit, second: Exhibit) -> Difference:
+    try:
+        return compare(first, second)
+    except ValueError as error:
+        raise UnreadableError(str(error)) from error
+
+
+def _document(found: Difference, target: Target) -> None:
+    if target.path is None:
+        print_json(difference_json(found))
+        return
+    import json  # noqa: PLC0415  # print_json has its own
+
+    put(json.dumps(difference_json(found), indent=2) + "\n", target, color=False)
+
+
+def _unified(found: Difference, target: Target, *, color: bool) -> None:
+    if target.format != "text":
+        raise click.UsageError("--unified is text")
+    paint = painter(color=color and target.path is None)
+    lines = unified_text(found).splitlines()
+    painted = (paint(line, _PAINTS[line[0]]) if line[0] in _PAINTS else line for line in lines)
+    put("".join(f"{line}\n" for line in painted), target, color=color)

@@ -1,0 +1,101 @@
+"""``guestmap show``: a layout, plan, host, map or QEMU as a picture."""
+
+from __future__ import annotations
+
+import click
+
+from planner.cli.output import Exit, color_option, json_option
+from planner.cli.picture import FORMATS, Target, looks_like_picture, put, render
+from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_words
+from planner.draw.columns import scene_of
+from planner.draw.exhibit import Exhibit
+from planner.host.profile import Scope
+
+__all__ = ["command"]
+
+
+@click.command("show", cls=AfterDashes, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("places", nargs=-1, metavar="[FILE] [OUT] [-- QEMU ARGS...]")
+@click.option("--qmp", metavar="ADDR", help="Show a running QEMU: unix:PATH or HOST:PORT.")
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="PROFILE",
+    help="Host profile, pasted dump or sysfs tree to show beside; repeatable. Default: a layout's"
+    " own hosts; none for maps.",
+)
+@click.option(
+    "--scope",
+    type=click.Choice([scope.value for scope in Scope]),
+    help="Which host regions bind: those of the devices named, or all.",
+)
+@click.option("--model", is_flag=True, help="Take a command line's map from the machine tables.")
+@click.option("--format", "chosen", type=click.Choice(FORMATS), help="Default: by OUT's suffix.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
+@click.option("--no-collapse", is_flag=True, help="Show each of a run of equal regions by itself.")
+@json_option
+@color_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    places: tuple[str, ...],
+    qmp: str | None,
+    hosts: tuple[str, ...],
+    scope: str | None,
+    model: bool,
+    chosen: str | None,
+    force: bool,
+    no_collapse: bool,
+    as_json: bool,
+    color: bool,
+) -> Exit:
+    r"""Show an address space: the guest, each host, what is usable, what collides.
+
+    FILE is a layout (planned against its hosts), a plan, a host profile or a map of guestmap map
+    --json; - is standard input. OUT's suffix says the format: .txt, .svg, .html, .graphml, .json;
+    - or nothing is text on standard output, -.svg is SVG there. A picture that can be drawn is no
+    failure: collisions in it do not change the exit code, as in guestmap plan and check.
+
+    \b
+    Example:
+      guestmap show layouts/arm-guest-on-amd.yaml
+      guestmap show layouts/arm-fleet.yaml fleet.html
+      guestmap show --host amd.yaml vm.svg -- qemu-system-aarch64 -M virt -m 4G
+      guestmap show --qmp unix:vm.sock -
+    """
+    words: tuple[str, ...] | None = ctx.meta.get("words")
+    if words and looks_like_picture(words[-1]):
+        places, words = (*places, words[-1]), words[:-1]
+    if as_json and chosen not in (None, "json"):
+        raise click.UsageError("--json and --format exclude each other")
+    other = qmp is not None or words is not None
+    most = 1 if other else 2
+    if (qmp is not None and words is not None) or len(places) > most or not (places or other):
+        raise click.UsageError("give one FILE, --qmp ADDR or -- QEMU ARGS, and at most one OUT")
+    if words == ():
+        raise click.UsageError("give a QEMU command line after --")
+    out = places[-1] if len(places) == most else None
+    target = Target(out, "json" if as_json else chosen, force=force)
+    beside = Hosts(hosts, Scope(scope) if scope else None)
+    exhibit = _exhibit(places, qmp, words, beside, model=model)
+    scene = scene_of(exhibit, collapse=not no_collapse)
+    plain = target.path is not None or not color
+    put(render(scene, target.format, color=not plain), target, color=color)
+    return Exit.OK
+
+
+def _exhibit(
+    places: tuple[str, ...],
+    qmp: str | None,
+    words: tuple[str, ...] | None,
+    hosts: Hosts,
+    *,
+    model: bool,
+) -> Exhibit:
+    if qmp is not None:
+        return of_address(qmp, hosts)
+    if words is not None:
+        return of_words(words, hosts, model=model)
+    return of_file(places[0], hosts)

@@ -1,0 +1,178 @@
+"""What ``show`` and ``diff`` are pointed at: a file of any kind, a command line, a QEMU."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from planner.cli.exits import Exit, UnreadableError
+from planner.cli.output import show_findings
+from planner.cli.sources import looks_like_profile, read_bytes
+from planner.document import FORMAT as PLAN_FORMAT
+from planner.document import DocumentError
+from planner.draw.exhibit import (
+    MAP_FORMAT,
+    Exhibit,
+    of_map,
+    of_map_document,
+    of_plan,
+    of_plan_document,
+)
+from planner.findings import Severity, worst
+from planner.forbidden import Binding, bind
+from planner.host.dump import looks_like_dump
+from planner.host.profile import HostProfile, Scope
+from planner.host.read import HostUnreadableError, read_host, read_profile_bytes
+from planner.region import GuestMap
+from planner.verdict import judge_hosts, judge_map
+
+__all__ = ["AfterDashes", "Hosts", "of_address", "of_file", "of_words"]
+
+#: Seconds a probed program gets to answer.
+PROBE_SECONDS = 10.0
+
+
+class AfterDashes(click.Command):
+    """A command whose words after ``--`` are a QEMU command line, kept apart in ``ctx.meta``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Cut the arguments at the first ``--``."""
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta["words"] = tuple(args[at + 1 :])
+            args = args[:at]
+        # "-.svg" is a place, SVG on standard output, which click would take for an option.
+        outs = [word for word in args if word.startswith("-.")]
+        if outs:
+            args = [*(word for word in args if word not in outs), "--", *outs]
+        return super().parse_args(ctx, args)
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """The hosts named on the command line, and the scope asked for."""
+
+    paths: tuple[str, ...]
+    scope: Scope | None = None
+
+    def binding(self, devices: Sequence[str] = ()) -> Binding | None:
+        """Return what the named hosts forbid; None when none is named."""
+        if not self.paths:
+            return None
+        scope = self.scope or (Scope.ASSIGNED if devices else Scope.HOST)
+        return bind([_host(path) for path in self.paths], scope, devices)
+
+
+def of_file(path: str, hosts: Hosts) -> Exhibit:
+    """Read a file, or a folder that is a copied sysfs tree, as what it is.
+
+    :raise UnreadableError: it cannot be read, or nothing known is in it.
+    :raise SystemExit: it is a layout with errors, which have been shown.
+    """
+    if path != "-" and Path(path).is_dir():
+        return _of_profile(_host(path), hosts)
+    data, name = read_bytes(path)
+    if data.lstrip()[:1] == b"{":
+        return _of_json(data, name, hosts)
+    if looks_like_dump(data[:4096].decode("utf-8", errors="replace")) or looks_like_profile(data):
+        return _of_profile(read_profile_bytes(data, name), hosts)
+    return _of_layout(data, name, hosts)
+
+
+def of_address(address: str, hosts: Hosts) -> Exhibit:
+    """Read the map of a running QEMU.
+
+    :raise ReachError: nobody answers there.
+    """
+    from planner.cli.map import live  # noqa: PLC0415  # brings the monitor's modules along
+
+    return _of_guest(address, live(address), hosts)
+
+
+def of_words(words: tuple[str, ...], hosts: Hosts, *, model: bool) -> Exhibit:
+    """Read the map of a QEMU command line: by a probe, or from the machine tables.
+
+    :raise UnreadableError: the command line cannot be read.
+    :raise ReachError: the program cannot be started.
+    """
+    from planner.cli.map import modelled, probed  # noqa: PLC0415  # as above
+    from planner.machine.argv import ArgvError  # noqa: PLC0415
+    from qmp_glue.probe import read_argv  # noqa: PLC0415
+
+    left_out: tuple[str, ...] = ()
+    if model:
+        guest = modelled(words, "")
+    else:
+        guest, left_out = probed(words, PROBE_SECONDS)
+    try:
+        devices = [device.host for device in read_argv(words).assigned if device.host]
+    except ArgvError as error:
+        raise UnreadableError(str(error)) from error
+    found = _of_guest(Path(words[0]).name, guest, hosts, devices)
+    return replace(found, notes=(*found.notes, *(f"left out: {word}" for word in left_out)))
+
+
+def _host(path: str) -> HostProfile:
+    try:
+        return read_host(path)
+    except HostUnreadableError as error:
+        raise UnreadableError(str(error)) from error
+
+
+def _of_guest(title: str, guest: GuestMap, hosts: Hosts, devices: Sequence[str] = ()) -> Exhibit:
+    binding = hosts.binding(devices)
+    findings = [*judge_hosts(binding), *judge_map(guest, binding)] if binding else []
+    return of_map(title, guest, binding, findings)
+
+
+def _of_profile(profile: HostProfile, hosts: Hosts) -> Exhibit:
+    named = [_host(path) for path in hosts.paths]
+    binding = bind([profile, *named], Scope.HOST, ())
+    title = ", ".join(host.name for host in (profile, *named))
+    return of_map(title, None, binding, judge_hosts(binding))
+
+
+def _of_json(data: bytes, name: str, hosts: Hosts) -> Exhibit:
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise UnreadableError(f"{name} is not JSON: {error}") from error
+    kind = document.get("format")
+    try:
+        if kind == PLAN_FORMAT:
+            return _of_plan_document(document, hosts)
+        if kind == MAP_FORMAT:
+            return _of_guest(Path(name).stem, of_map_document(document), hosts)
+    except DocumentError as error:
+        raise UnreadableError(f"{name}: {error}") from error
+    raise UnreadableError(
+        f"{name} is JSON of format '{kind}'; '{PLAN_FORMAT}' and '{MAP_FORMAT}' can be shown"
+    )
+
+
+def _of_plan_document(document: Mapping[str, Any], hosts: Hosts) -> Exhibit:
+    if hosts.paths:
+        raise click.UsageError("a plan has its own hosts; --host goes with layouts and maps")
+    return of_plan_document(document)
+
+
+def _of_layout(data: bytes, name: str, hosts: Hosts) -> Exhibit:
+    from planner.cli.plan import read_hosts  # noqa: PLC0415  # only for layouts
+    from planner.draw.diagnostic import source_text  # noqa: PLC0415
+    from planner.layout.load import load  # noqa: PLC0415  # imports yaml
+    from planner.plan import make_plan  # noqa: PLC0415
+
+    layout, findings = load(data, name)
+    if findings:
+        show_findings(findings, {name: source_text(data)})
+    if layout is None or worst(findings) is Severity.ERROR:
+        raise SystemExit(Exit.FINDINGS)
+    if hosts.scope:
+        layout = replace(layout, reserve=hosts.scope)
+    profiles, _ = read_hosts(layout, hosts.paths)
+    return of_plan(make_plan(layout, profiles, {}))

@@ -1,0 +1,245 @@
+"""An exhibit as columns of boxes: the guest, each host, and what is usable, side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+
+from planner.draw.diagnostic import harmless
+from planner.draw.exhibit import Exhibit, groups_fact
+from planner.draw.scene import Box, Clash, Column, Mark, Role, Scene, Style, make_scene
+from planner.forbidden import BEYOND_APERTURE, shorten
+from planner.region import GuestMap, Kind, Region, Window
+from planner.span import Span
+from planner.units import show_size
+
+__all__ = ["ASKED", "Marker", "clashes_of", "exhibit_columns", "scene_of"]
+
+#: Key of the column of memory as it was asked for, before the plan moved it.
+ASKED = "asked"
+#: Least number of equal neighbours that become one box.
+LEAST_RUN = 3
+
+#: Says what became of a box between two maps, by what it is and where.
+Marker = Callable[[str, str, Span], Mark]
+
+_STYLES = {Kind.RAM: Style.RAM, Kind.ROM: Style.ROM, Kind.NVRAM: Style.ROM, Kind.RAMD: Style.ROM}
+
+
+def unmarked(_what: str, _name: str, _span: Span) -> Mark:
+    """Mark nothing: there is but one map."""
+    return Mark.SAME
+
+
+def scene_of(exhibit: Exhibit, *, collapse: bool = True) -> Scene:
+    """Return the picture of one exhibit.
+
+    :param collapse: draw runs of equal small neighbours as one box.
+    """
+    columns = exhibit_columns(exhibit, collapse=collapse)
+    return make_scene(
+        harmless(exhibit.title),
+        map(harmless, exhibit.facts),
+        columns,
+        clashes_of(columns),
+        findings=exhibit.findings,
+        notes=map(harmless, exhibit.notes),
+    )
+
+
+def exhibit_columns(
+    exhibit: Exhibit, prefix: str = "", mark: Marker = unmarked, *, collapse: bool = True
+) -> list[Column]:
+    """Return the columns of an exhibit.
+
+    :param prefix: put before keys, so that two exhibits can stand side by side.
+    """
+    columns: list[Column] = []
+    if exhibit.asked:
+        memory = [r for r in exhibit.asked.regions if r.kind is Kind.RAM]
+        boxes = _numbered(prefix + ASKED, map(_region_box, memory))
+        columns.append(Column(prefix + ASKED, "as asked", Role.GUEST, boxes, "memory only"))
+    if exhibit.guest:
+        title = "as planned" if exhibit.asked else "guest"
+        boxes = _numbered(f"{prefix}guest", _guest_boxes(exhibit, exhibit.guest, mark, collapse))
+        machine = harmless(exhibit.guest.machine)
+        columns.append(Column(f"{prefix}guest", title, Role.GUEST, boxes, machine))
+    for number, host in enumerate(exhibit.hosts):
+        key = f"{prefix}host{number}"
+        boxes = _numbered(key, _host_boxes(exhibit, host, mark))
+        columns.append(Column(key, harmless(host), Role.HOST, boxes, "host forbids"))
+    if exhibit.usable is not None:
+        boxes = _numbered(f"{prefix}usable", map(_usable_box, exhibit.usable))
+        whose = "every host" if len(exhibit.hosts) > 1 else "this host"
+        columns.append(Column(f"{prefix}usable", "usable", Role.USABLE, boxes, f"left by {whose}"))
+    return columns
+
+
+def clashes_of(columns: Iterable[Column]) -> list[Clash]:
+    """Return where memory of a guest's column meets what a host's column forbids."""
+    listed = list(columns)
+    holes = [
+        (box, column)
+        for column in listed
+        if column.role is Role.HOST
+        for box in column.boxes
+        if box.style is Style.HOLE
+    ]
+    found: list[Clash] = []
+    for column in listed:
+        if column.role is not Role.GUEST:
+            continue
+        asked = " as asked" if column.key.endswith(ASKED) else ""
+        for box in column.boxes:
+            if box.kind.partition(" ")[0] not in _MUST_MAP:
+                continue
+            for hole, host in holes:
+                shared = box.span.intersection(hole.span)
+                if shared:
+                    theirs = f"{hole.name} of {host.title}"
+                    found.append(Clash(shared, box.name + asked, theirs, (box.id, hole.id)))
+    return found
+
+
+_MUST_MAP = frozenset(kind.value for kind in Kind if kind.must_map)
+
+
+def _numbered(key: str, boxes: Iterable[Box]) -> tuple[Box, ...]:
+    """Give boxes their ids, in address order."""
+    listed = sorted(boxes, key=lambda box: (box.span, box.style, box.name, box.kind))
+    return tuple(
+        Box(
+            f"{key}/{number}",
+            harmless(box.name),
+            harmless(box.kind),
+            box.style,
+            box.span,
+            harmless(box.origin),
+            tuple(map(harmless, box.facts)),
+            box.count,
+            mark=box.mark,
+        )
+        for number, box in enumerate(listed)
+    )
+
+
+def _region_box(region: Region, mark: Mark = Mark.SAME) -> Box:
+    style = Style.DOORBELL if region.doorbell else _STYLES.get(region.kind, Style.IO)
+    facts = ["mapped for DMA"] if region.dma else []
+    if region.doorbell:
+        facts.append("the machine's own MSI doorbell")
+    kind = region.kind.value
+    origin = str(region.origin)
+    return Box("", plain(region), kind, style, region.span, origin, tuple(facts), mark=mark)
+
+
+def plain(item: Region | Window) -> str:
+    """Return a name without the address that only makes it unique."""
+    return item.name.removesuffix(f"@{item.span.start:#x}")
+
+
+def _guest_boxes(exhibit: Exhibit, guest: GuestMap, mark: Marker, collapse: bool) -> Iterator[Box]:
+    for run in _runs(guest.regions, mark) if collapse else [[r] for r in guest.regions]:
+        first, last = run[0], run[-1]
+        box = _region_box(first, mark("guest", first.name, first.span))
+        if len(run) == 1:
+            yield box
+            continue
+        span = Span(first.span.start, last.span.end)
+        members = f"{len(run)} of {show_size(first.span.size)}, {first.name} to {last.name}"
+        facts = (*box.facts, members)
+        name = _stem(first)
+        yield Box("", name, box.kind, box.style, span, box.origin, facts, len(run), mark=box.mark)
+    for window in guest.windows:
+        yield Box(
+            "",
+            window.kind.value if window.name == window.kind.value else plain(window),
+            f"{window.kind.value} window",
+            Style.WINDOW,
+            window.span,
+            str(window.origin),
+            mark=mark("window", window.kind.value, window.span),
+        )
+    own = {region.span for region in guest.regions if region.doorbell}
+    if exhibit.doorbell and exhibit.doorbell not in own:
+        facts = (exhibit.doorbell_words,) if exhibit.doorbell_words else ()
+        yield Box(
+            "",
+            "MSI doorbell",
+            "chosen by the plan",
+            Style.DOORBELL,
+            exhibit.doorbell,
+            "the plan's choice",
+            facts,
+            mark=mark("doorbell", "doorbell", exhibit.doorbell),
+        )
+
+
+def _runs(regions: Iterable[Region], mark: Marker) -> list[list[Region]]:
+    """Put equal small neighbours together: 32 virtio-mmio transports are one thing to look at."""
+    numbers: dict[Region, int] = {}
+    number, previous = 0, None
+    for region in regions:
+        joins = (
+            previous is not None
+            and previous.kind is region.kind
+            and not region.kind.must_map
+            and not (previous.doorbell or region.doorbell)
+            and _stem(previous) == _stem(region)
+            and previous.span.end == region.span.start
+            and previous.span.size == region.span.size
+            and mark("guest", previous.name, previous.span)
+            == mark("guest", region.name, region.span)
+        )
+        number += not joins
+        numbers[region] = number
+        previous = region
+    runs: list[list[Region]] = []
+    for _, members in groupby(numbers, numbers.__getitem__):
+        run = list(members)
+        runs += [run] if len(run) >= LEAST_RUN else [[region] for region in run]
+    return runs
+
+
+def _stem(region: Region) -> str:
+    """Return what equal neighbours have in common: the name without address and number."""
+    name = plain(region)
+    return re.sub(r"(\[\d+\]|[-._]?\d+)$", "", name) or name
+
+
+def _host_boxes(exhibit: Exhibit, host: str, mark: Marker) -> Iterator[Box]:
+    for entry in exhibit.forbidden:
+        if entry.host != host:
+            continue
+        facts = [groups_fact(entry.groups)] if entry.groups else []
+        if entry.devices:
+            facts.append(shorten(entry.devices, 8))
+        beyond = entry.type == BEYOND_APERTURE
+        yield Box(
+            "",
+            "above the IOMMU" if beyond else entry.type,
+            f"{entry.span.start.bit_length() - 1} address bits" if beyond else "forbidden",
+            Style.HOLE,
+            entry.span,
+            str(entry.origin),
+            tuple(facts),
+            mark=mark(f"host:{host}", entry.type, entry.span),
+        )
+    for advice in exhibit.advice:
+        if advice.host == host:
+            whose = (groups_fact(advice.groups),) if advice.groups else ()
+            yield Box(
+                "",
+                advice.name,
+                advice.kind,
+                Style.ADVICE,
+                advice.span,
+                advice.origin,
+                whose,
+                mark=mark(f"host:{host}", advice.name, advice.span),
+            )
+
+
+def _usable_box(span: Span) -> Box:
+    return Box("", "usable", "usable by every host", Style.USABLE, span)

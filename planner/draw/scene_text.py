@@ -1,0 +1,174 @@
+"""A scene as text: one line a stretch of addresses, the sides as columns.
+
+The same text goes to terminals and pipes; only colour differs. Nothing is wrapped or cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from planner.draw.diagnostic import summary
+from planner.draw.palette import CLASH_WORD, STYLE_WORDS
+from planner.draw.scene import Box, Clash, Column, Mark, Scene, Stretch, Style
+from planner.units import show_size
+
+__all__ = ["scene_text"]
+
+#: Paints a text in a style; the plain painter returns it as it is.
+Paint = Callable[[str, str], str]
+
+_MARKS = {
+    Style.RAM: "█",
+    Style.ROM: "▓",
+    Style.IO: "·",
+    Style.WINDOW: "░",
+    Style.DOORBELL: "◆",
+    Style.HOLE: "▒",
+    Style.ADVICE: "┊",
+    Style.USABLE: "│",
+}
+_ASCII = {
+    Style.RAM: "#",
+    Style.ROM: "%",
+    Style.IO: ".",
+    Style.WINDOW: ":",
+    Style.DOORBELL: "*",
+    Style.HOLE: "x",
+    Style.ADVICE: "?",
+    Style.USABLE: "|",
+}
+_PAINTS = {
+    Style.RAM: "ram",
+    Style.ROM: "note",
+    Style.IO: "io",
+    Style.WINDOW: "window",
+    Style.DOORBELL: "doorbell",
+    Style.HOLE: "hole",
+    Style.ADVICE: "dim",
+    Style.USABLE: "dim",
+}
+#: What became of a box, as ``diff`` marks lines.
+SIGNS = {
+    Mark.SAME: "",
+    Mark.ADDED: "+ ",
+    Mark.REMOVED: "- ",
+    Mark.MOVED: "~ ",
+    Mark.RESIZED: "~ ",
+    Mark.CHANGED: "~ ",
+}
+
+
+def plain(text: str, style: str) -> str:
+    """Paint nothing."""
+    del style
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """What one lane of a column has in one line."""
+
+    text: str
+    style: str
+
+
+def scene_text(scene: Scene, *, paint: Paint = plain, ascii_only: bool = False) -> str:
+    """Return a scene as text, lines ended.
+
+    :param paint: as for a plan's text.
+    :param ascii_only: draw with ASCII marks.
+    """
+    marks = _ASCII if ascii_only else _MARKS
+    cross = "!" if ascii_only else "✖"
+    lines = [f"{paint(scene.title, 'bold')}: {', '.join(scene.facts)}".rstrip(": "), ""]
+    columns = [_Lanes(column, scene, marks, cross) for column in scene.columns]
+    bases = [f"{stretch.span.start:#x}" for stretch in scene.stretches]
+    lasts = [f"{stretch.span.last:#x}" for stretch in scene.stretches]
+    sizes = [show_size(stretch.span.size) for stretch in scene.stretches]
+    widths = [max(map(len, texts)) for texts in (bases, lasts, sizes)]
+    titles = [("base", widths[0]), ("last", widths[1]), ("size", widths[2])]
+    head = "  ".join(f"{title:>{width}}" for title, width in titles)
+    head += "".join(f"  {column.title:<{column.width}}" for column in columns)
+    lines.append("  " + paint(head.rstrip(), "dim"))
+    for stretch, base, last, size in zip(scene.stretches, bases, lasts, sizes, strict=True):
+        met = any(clash.span.overlaps(stretch.span) for clash in scene.clashes)
+        place = f"{base:>{widths[0]}}  {last:>{widths[1]}}  {size:>{widths[2]}}"
+        row = f"{cross if met else ' '} {place}"
+        if met or not stretch.busy:
+            row = paint(row, "clash" if met else "dim")
+        row += "".join("  " + column.line(stretch, paint) for column in columns)
+        lines.append(row.rstrip())
+    lines += ["", paint(f"  {_legend(scene, marks, cross)}", "dim")]
+    lines += ["", *_collisions(scene.clashes, cross, paint)] if scene.clashes else []
+    if scene.findings:
+        lines += ["", f"findings: {summary(scene.findings)}"]
+    lines += ["", *(f"note: {note}" for note in scene.notes)] if scene.notes else []
+    return "\n".join(lines) + "\n"
+
+
+def _legend(scene: Scene, marks: dict[Style, str], cross: str) -> str:
+    words = [f"{marks[style]} {STYLE_WORDS[style]}" for style in scene.styles()]
+    return "  ".join([*words, f"{cross} {CLASH_WORD}"] if scene.clashes else words)
+
+
+def _collisions(clashes: Sequence[Clash], cross: str, paint: Paint) -> list[str]:
+    return [paint(f"{cross} {CLASH_WORD}: {clash.words}", "clash") for clash in clashes]
+
+
+class _Lanes:
+    """One column, line by line."""
+
+    def __init__(self, column: Column, scene: Scene, marks: dict[Style, str], cross: str) -> None:
+        self.title = column.title
+        self._column = column
+        self._marks = marks
+        self._cross = cross
+        self._clashes = scene.clashes
+        self._lines: dict[int, list[_Cell | None]] = {}
+        starts = [stretch.span.start for stretch in scene.stretches]
+        for box in column.boxes:
+            inside = [start for start in starts if start in box.span]
+            for number, start in enumerate(inside):
+                cells = self._lines.setdefault(start, [None] * box.of_lanes)
+                cells[box.lane] = self._cell(box, start, first=number == 0)
+        # Only lanes that stand beside others need a width of their own.
+        self._widths = [0] * column.lanes
+        for cells in self._lines.values():
+            for lane, cell in enumerate(cells[:-1]):
+                self._widths[lane] = max(self._widths[lane], len(cell.text) if cell else 1)
+        lengths = [len(self._text(cells, plain)) for cells in self._lines.values()]
+        self.width = max([len(column.title), *lengths])
+
+    def _cell(self, box: Box, start: int, *, first: bool) -> _Cell:
+        met = any(box.id in clash.boxes and start in clash.span for clash in self._clashes)
+        mark = self._marks[box.style]
+        style = "clash" if met else _PAINTS[box.style]
+        words = f" {SIGNS[box.mark]}{_words(box)}" if first else ""
+        if met:
+            words += f" {self._cross} {CLASH_WORD}"
+        return _Cell(f"{mark}{words}", style)
+
+    def line(self, stretch: Stretch, paint: Paint) -> str:
+        """Return the column's part of one line, padded."""
+        cells = self._lines.get(stretch.span.start, [])
+        return self._text(cells, paint) + " " * (self.width - len(self._text(cells, plain)))
+
+    def _text(self, cells: Sequence[_Cell | None], paint: Paint) -> str:
+        parts = []
+        for lane, cell in enumerate(cells):
+            text, style = (cell.text, cell.style) if cell else ("", "dim")
+            pad = self._widths[lane] - len(text) if lane < len(cells) - 1 else 0
+            parts.append(paint(text, style) + " " * max(pad, 0))
+        return "  ".join(parts)
+
+
+def _words(box: Box) -> str:
+    """Return a box's name with what tells it apart."""
+    if box.style is Style.USABLE:
+        return box.name
+    if box.style is Style.HOLE:
+        return ", ".join([box.title, *box.facts[:1]])
+    if box.kind.startswith(box.name):
+        return box.kind
+    return f"{box.title} ({box.kind})"
