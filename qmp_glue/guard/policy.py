@@ -40,6 +40,8 @@ __all__ = ["Policy", "PolicyJudge", "PolicyOptions"]
 
 #: Drivers that hand a host device to the guest.
 _ASSIGNING: Final = re.compile(r"vfio-|vhost-vdpa")
+#: Drivers that look like memory; those not in the table of known ones are not judged.
+_MEMORY_LIKE: Final = re.compile(r"virtio-p?mem|.*dimm")
 #: Arguments that name a host device; a driver not known to be harmless with them is not judged.
 _HOST_ARGUMENTS: Final = frozenset({"iommufd", "sysfsdev", "vhostdev"})
 #: Properties that no object but a virtio-mem device changes without touching the map.
@@ -234,7 +236,7 @@ class _Task:
         if _HOST_ARGUMENTS.intersection(arguments):
             raise CannotJudgeError(f"driver '{driver}' takes a host device in an unknown way")
         kinds = await self._session.execute("qom-list-types", {"implements": "memory-device"})
-        if any(entry.get("name") == driver for entry in kinds):
+        if _MEMORY_LIKE.match(driver) or any(entry.get("name") == driver for entry in kinds):
             raise CannotJudgeError(f"driver '{driver}' adds memory in an unknown way")
         return Pass("adds neither memory nor an assigned device")
 

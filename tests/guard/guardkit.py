@@ -129,7 +129,7 @@ class Vm:
             self.process.stderr.close()
 
 
-def listening(*paths: Path) -> bool:
+def listening(*paths: Path | str) -> bool:
     """Say whether somebody listens at each path; a path exists before that."""
     table = Path("/proc/net/unix").read_text().splitlines()
     ready = {line.split()[-1] for line in table if line.split()[3] == "00010000"}

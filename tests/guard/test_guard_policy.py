@@ -213,6 +213,7 @@ def test_a_device_the_firmware_holds_is_refused(root: Path) -> None:
         (device_add(driver="vfio-ap", sysfsdev="/sys/nowhere"), "does not exist"),
         (device_add(driver="new-pci", iommufd="i0"), "takes a host device in an unknown way"),
         (device_add(driver="hv-balloon"), "adds memory in an unknown way"),
+        (device_add(driver="virtio-mem", memdev="m0"), "adds memory in an unknown way"),
         ({"execute": "new-thing"}, "is not known to leave the map alone"),
     ],
 )

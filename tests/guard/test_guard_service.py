@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -74,7 +75,7 @@ def host(tmp_path: Path) -> Path:
     return path
 
 
-def up(process: subprocess.Popen[str], path: Path) -> None:
+def up(process: subprocess.Popen[Any], path: Path | str) -> None:
     wait_for(lambda: listening(path) or process.poll() is not None, "listening")
     if process.poll() is not None:
         pytest.fail(f"the guard ended with {process.returncode}")
@@ -294,6 +295,57 @@ def test_another_guard_takes_over(tmp_path: Path) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
+def test_what_is_told_on_the_command_line_is_done(tmp_path: Path, vm: Vm) -> None:
+    path = tmp_path / "guard.sock"
+    missing = ("--host", tmp_path / "none", "--scope", "host", "--steer")
+    args = ("guard", "--qmp", vm.qmp, "--listen", path, "--mode", "0660", *missing)
+    with program(*args, "--fail-open", "--second", "refuse", "--stall", "5") as process:
+        up(process, path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        with Qmp(path) as client:
+            client.command("object-add", qom_type="memory-backend-ram", id="m", size=256 * MIB)
+            added = client.command("device_add", driver="pc-dimm", id="d", memdev="m")
+            assert added == {"return": {}}
+            with Qmp(path, caps=False) as other:
+                assert "another client is connected" in other.message()["error"]["desc"]
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readmes_run_is_a_real_one(tmp_path: Path) -> None:
+    (start,) = re.findall(r"```sh\n(guestmap guard --host[^`]*) &\n```", README)
+    (script, said) = re.findall(
+        r"\$ cat plug.qmp\n([^$]*)\$ socat -t2 - unix:run/vm.sock < plug.qmp\n([^`]*)```", README
+    )[0]
+    (tmp_path / "layouts").symlink_to(ROOT / "layouts")
+    words = shlex.split(start.replace("\\\n", " "))[1:]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "planner.cli", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        up(process, "run/vm.sock")
+        with contextlib.chdir(tmp_path):
+            client = Qmp("run/vm.sock", caps=False)
+        with client:
+            lines = [client.line()]
+            for each in script.splitlines():
+                client.send(each.encode())
+                line = client.line()
+                while b'"event"' in line:
+                    line = client.line()
+                lines.append(line)
+            assert b"".join(lines).decode().replace("\r", "") == said
+            client.send(b'{"execute":"quit"}')
+            assert client.ended()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
@@ -366,7 +418,7 @@ def test_hotplug_judges_then_performs(vm: Vm, host: Path) -> None:
     code, told = ask(vm, *base, *backend, "--dry-run", dimm)
     assert (code, told["verdict"], told["done"]) == (0, "steer", False)
     assert told["arguments"]["addr"] == "0x140000000"
-    code, told = ask(vm, *base, *backend, f"{dimm},addr=4G")
+    code, told = ask(vm, *base, *backend, "--steer", f"{dimm},addr=4G")
     assert (code, told["verdict"], told["done"]) == (1, "refuse", False)
     assert "nearest free address 0x140000000" in told["words"]
     code, told = ask(vm, *base, *backend, "--no-steer", dimm)
