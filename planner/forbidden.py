@@ -145,7 +145,7 @@ def _of_host(host: HostProfile, groups: Sequence[Group]) -> list[Forbidden]:
         for region, members in sayers.values()
     ]
     unknown = [group for group in groups if not group.whole]
-    if unknown:
+    if unknown or not host.groups:
         origin = Origin("facts that are not whole")
         found.append(_entry(host, Span(0, ADDRESS_LIMIT), UNKNOWN_FACTS, unknown, origin))
     found += _beyond(host, groups)

@@ -20,6 +20,9 @@ __all__ = ["FOLD_BELOW", "Row", "rows"]
 FOLD_BELOW = 16 * MIB
 
 
+_Thing = Region | Window | Forbidden
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A stretch of addresses over which nothing changes, or a run of small machine regions."""
@@ -54,26 +57,34 @@ def rows(
 
     Stretches above the last bound anybody names are left out.
     """
-    entries = sorted(forbidden)
     window = doorbell.span if doorbell else None
-    spans = [region.span for region in guest.regions]
-    spans += [w.span for w in guest.windows] + [entry.span for entry in entries]
-    spans += [window] if window else []
-    bounds = sorted({bound for span in spans for bound in (span.start, span.end)})
+    things: list[_Thing] = [*guest.regions, *guest.windows, *sorted(forbidden)]
+    ending: dict[int, list[_Thing]] = {}
+    starting: dict[int, list[_Thing]] = {}
+    for thing in things:
+        starting.setdefault(thing.span.start, []).append(thing)
+        ending.setdefault(thing.span.end, []).append(thing)
+    bounds = {*starting, *ending, *((window.start, window.end) if window else ())}
+    # A sweep, so that a thousand ranges cost a thousand steps; dicts keep the order of arrival.
+    here: dict[_Thing, None] = {}
     cut: list[Row] = []
-    for start, end in zip([0, *bounds], bounds, strict=False):
-        if start == end:
-            continue
-        here = Span(start, end)
-        cut.append(
-            Row(
-                here,
-                tuple(r for r in guest.regions if r.span.overlaps(here)),
-                tuple(w for w in guest.windows if w.span.overlaps(here)),
-                tuple(entry for entry in entries if entry.span.overlaps(here)),
-                doorbell=bool(window and window.overlaps(here)),
+    at = 0
+    for bound in sorted(bounds):
+        if at < bound:
+            span = Span(at, bound)
+            cut.append(
+                Row(
+                    span,
+                    tuple(thing for thing in here if isinstance(thing, Region)),
+                    tuple(thing for thing in here if isinstance(thing, Window)),
+                    tuple(thing for thing in here if isinstance(thing, Forbidden)),
+                    doorbell=bool(window and window.overlaps(span)),
+                )
             )
-        )
+        for thing in ending.get(bound, ()):
+            del here[thing]
+        here |= dict.fromkeys(starting.get(bound, ()))
+        at = bound
     return _folded(cut)
 
 

@@ -10,7 +10,7 @@ they would have refused working guests.
 from __future__ import annotations
 
 from planner.findings import Finding, Party
-from planner.forbidden import BEYOND_APERTURE, Binding
+from planner.forbidden import BEYOND_APERTURE, UNKNOWN_FACTS, Binding
 from planner.region import GuestMap, WindowKind
 from planner.units import show_size
 
@@ -26,7 +26,7 @@ def judge_windows(guest: GuestMap, binding: Binding) -> list[Finding]:
         mine = Party(window.name, window.kind.value, window.span, window.origin)
         for entry in binding.forbidden:
             shared = entry.span.intersection(window.span)
-            if shared is None:
+            if shared is None or entry.type == UNKNOWN_FACTS:
                 continue
             beyond = entry.type == BEYOND_APERTURE
             found.append(

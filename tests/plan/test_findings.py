@@ -11,6 +11,7 @@ from plan_cases import plan_of_text, shipped
 
 from planner.draw.diagnostic import render
 from planner.host.profile import BridgeWindow, HostProfile
+from planner.host.read import read_profile_bytes
 from planner.plan import Plan
 from planner.region import Origin
 from planner.span import GIB, MIB, Span
@@ -35,6 +36,10 @@ def x86(name: str = "x86", *more: tuple[Span, str], **facts: object) -> HostProf
 def layout(machine: str, memory: str, *rest: str) -> str:
     return "\n".join(["schema: 1", "name: case", machine, f"memory: {{{memory}}}", *rest, ""])
 
+
+NO_IOMMU = read_profile_bytes(
+    b"schema: 1\nhost: {name: bare, iommu: none}\ngroups: []\n", "layouts/hosts/bare.yaml"
+)
 
 CUSTOM = "\n".join(
     [
@@ -181,6 +186,7 @@ CASES = {
         layout('machine: {type: q35, version: "7.2", cpu: no-such-cpu}', "size: 64GiB"),
         (x86(),),
     ),
+    "no-iommu": Case("MM307", layout(VIRT, "size: 1GiB"), (NO_IOMMU,)),
     "facts-not-whole": Case("MM502", layout(VIRT, "size: 1GiB"), (shipped("amd-desktop"),)),
 }
 _CUT = CASES["facts-not-whole"].hosts[0]
