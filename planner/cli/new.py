@@ -1,15 +1,16 @@
-"""``guestmap new``: a layout to start from, for this host or from a QEMU command line."""
+"""``guestmap new``: a layout to start from, for this host, or from a QEMU."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from planner.cli.exits import Exit, UnreadableError
+from planner.cli.exits import Exit, ReachError, UnreadableError
 from planner.findings import Severity
 from planner.host.profile import HostProfile
 from planner.host.read import HostUnreadableError, read_host
@@ -22,6 +23,8 @@ __all__ = ["command"]
 
 #: Machine type by the architecture of the host; another guest names its own.
 _NATIVE = {"aarch64": "virt", "x86_64": "q35"}
+#: What a layout takes for a name; QEMU's -name takes more.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*\Z")
 
 
 def _size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
@@ -42,7 +45,7 @@ def _devices(
 
 @click.command("new")
 @click.argument("argv", nargs=-1, metavar="[-- QEMU ARGS...]")
-@click.option("--name", default="guest", show_default=True, help="The guest's name.")
+@click.option("--name", metavar="NAME", help="The guest's name. Default: QEMU's, else guest.")
 @click.option("--machine", type=click.Choice(families()), help="Machine type. Default: the host's.")
 @click.option("--version", "version", default="", metavar="N.N", help="QEMU version.")
 @click.option("--memory", callback=_size, metavar="SIZE", help="Memory at launch. Default: 4GiB.")
@@ -60,11 +63,14 @@ def _devices(
 @click.option(
     "--from", "from_argv", is_flag=True, help="Take what the QEMU command line after -- asks for."
 )
+@click.option(
+    "--from-qmp", metavar="ADDR", help="Take what a running QEMU has: unix:PATH or HOST:PORT."
+)
 @click.option("-o", "--output", metavar="FILE", help="Write a file, which must not exist yet.")
 def command(
     argv: tuple[str, ...],
     *,
-    name: str,
+    name: str | None,
     machine: str | None,
     version: str,
     memory: int | None,
@@ -73,6 +79,7 @@ def command(
     host: str | None,
     listing: bool,
     from_argv: bool,
+    from_qmp: str | None,
     output: str | None,
 ) -> Exit:
     """Write a layout to start from, with comments.
@@ -82,17 +89,24 @@ def command(
       guestmap new --list
       guestmap new --device 29:00.0 --memory 8GiB -o guest.yaml
       guestmap new --from -- qemu-system-aarch64 -M virt-7.2 -m 4G
+      guestmap new --from-qmp unix:/run/vm/qmp.sock
     """
     if bool(argv) != from_argv:
         raise click.UsageError("--from and a command line after -- go together")
+    if from_argv and from_qmp is not None:
+        raise click.UsageError("--from and --from-qmp exclude each other")
     profile = _profile(host)
     if listing:
         return _list(profile)
     if from_argv:
-        draft = _from_argv(argv, name)
+        draft = _from_argv(argv, name or "guest")
+    elif from_qmp is not None:
+        draft = _from_qmp(from_qmp, name)
     else:
         kind = machine or _NATIVE.get(platform.machine(), "q35")
-        draft = Draft(name, kind, memory or 4 << 30, source=f"A {kind} guest to start from.")
+        draft = Draft(
+            name or "guest", kind, memory or 4 << 30, source=f"A {kind} guest to start from."
+        )
     draft = replace(
         draft,
         machine=machine or draft.machine,
@@ -137,7 +151,7 @@ def _list(profile: HostProfile | None) -> Exit:
     return Exit.OK
 
 
-def _from_argv(argv: tuple[str, ...], name: str) -> Draft:
+def _from_argv(argv: tuple[str, ...], name: str, what: str = "the command line") -> Draft:
     """Take over what a command line says.
 
     :raise UsageError: it cannot be read, or asks for what the tables do not know.
@@ -150,7 +164,7 @@ def _from_argv(argv: tuple[str, ...], name: str) -> Draft:
         line = parse_argv(argv)
         request = line.request()
     except (ArgvError, MachineRefusedError, NotModelledError) as error:
-        raise click.UsageError(f"the command line cannot be taken over: {error}") from error
+        raise click.UsageError(f"{what} cannot be taken over: {error}") from error
     extra = sum(device.size for device in request.devices)
     options = {**request.options, **request.globals}
     named = [device.host for device in line.assigned if device.host]
@@ -169,6 +183,31 @@ def _from_argv(argv: tuple[str, ...], name: str) -> Draft:
         devices=tuple(dict.fromkeys(map(normalise_device, named))),
         source=f"From the command line of {Path(line.program).name}.",
         remarks=tuple(remarks),
+    )
+
+
+def _from_qmp(address: str, name: str | None) -> Draft:
+    """Take over what a running QEMU has.
+
+    :raise ReachError: nobody answers there.
+    :raise UsageError: it has what the tables do not know.
+    """
+    from qmp_glue.errors import GlueError  # noqa: PLC0415  # only with --from-qmp
+    from qmp_glue.recount import recount  # noqa: PLC0415
+
+    try:
+        told = recount(address)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--from-qmp") from error
+    except GlueError as error:
+        raise ReachError(f"{error.message}\n{error.help}".strip()) from error
+    own = told.name if _NAME.match(told.name) else ""
+    draft = _from_argv(told.argv, name or own or "guest", "QEMU")
+    return replace(
+        draft,
+        memory_bytes=draft.memory_bytes + told.plugged,
+        source=f"From a running QEMU {told.qemu}.",
+        remarks=(*draft.remarks, *told.remarks),
     )
 
 

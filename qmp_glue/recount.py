@@ -1,0 +1,181 @@
+"""A running QEMU's machine, told again as the command line that would ask for the same map.
+
+What it was started with is not what it says; it says what it has. Only what moves the map is told,
+and only where it is not the machine's own default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qmp_glue.errors import CommandError, GarbageError
+from qmp_glue.guard.assigned import UnknownDeviceError, assigned_now
+from qmp_glue.reading import read_memory_devices
+from qmp_glue.session import Session, parse_address, run
+
+__all__ = ["Recount", "recount"]
+
+#: hw/arm/virt.c ``virt_instance_init()``, QEMU 7.2 and 10.0: properties that move the map, with
+#: their defaults. Text is told when it differs; compact-highmem is off by default up to 7.1.
+_VIRT = (
+    ("highmem", True),
+    ("highmem-ecam", True),
+    ("highmem-mmio", True),
+    ("highmem-redists", True),
+    ("highmem-mmio-size", 512 << 30),
+    ("its", True),
+    ("msi", "auto"),
+    ("iommu", "none"),
+    ("virtualization", False),
+    ("secure", False),
+    ("mte", False),
+    ("acpi", "auto"),
+)
+#: hw/i386/pc_q35.c ``pc_q35_init()`` and hw/i386/pc_piix.c ``pc_init1()``, QEMU 7.2: what
+#: max-ram-below-4g becomes when it is not given.
+_BELOW_4G = {"q35": 4 << 30, "pc": 0xE000_0000}
+#: hw/pci-host/q35.h ``Q35_PCI_HOST_HOLE64_SIZE_DEFAULT`` and hw/pci-host/i440fx.c, QEMU 7.2.
+_HOLE64 = {
+    "q35": ("/machine/q35", "q35-pcihost", 32 << 30),
+    "pc": ("/machine/i440fx", "i440FX-pcihost", 2 << 30),
+}
+_CPU_SUFFIX = re.compile(r"-(?:arm|x86_64|i386)-cpu\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Recount:
+    """What a running QEMU says of itself."""
+
+    #: Program and options, without memory devices.
+    argv: tuple[str, ...]
+    #: ``-name``, empty without one.
+    name: str
+    #: Version of the program.
+    qemu: str
+    #: Size of all memory devices together, in bytes.
+    plugged: int
+    #: What could not be told, in words.
+    remarks: tuple[str, ...]
+
+
+def recount(address: str, sysfs: Path = Path("/sys")) -> Recount:
+    """Ask the QEMU whose monitor is at *address*; nothing is changed.
+
+    :param address: ``unix:PATH`` or ``HOST:PORT``.
+    :raise ValueError: that is not an address.
+    :raise GlueError: nobody answers there, or not as a QEMU does.
+    """
+    return run(_ask(parse_address(address), address, sysfs))
+
+
+async def _ask(address: str | tuple[str, int], shown: str, sysfs: Path) -> Recount:
+    async with await Session.open(address, shown) as session:
+        try:
+            arch = str((await session.execute("query-target"))["arch"])
+            name = str((await session.execute("query-name")).get("name", ""))
+            kvm = bool((await session.execute("query-kvm"))["enabled"])
+            machine = str(await _get(session, "/machine", "type")).removesuffix("-machine")
+            memory = await _memory(session)
+            options = await _machine_options(session, machine)
+            words = ["-M", ",".join([machine, *options]), *await _cpu(session), "-m", memory]
+        except (KeyError, IndexError, TypeError, AttributeError):
+            raise GarbageError(f"{shown}: did not answer as a QEMU does") from None
+        words += ["-accel", "kvm"] if kvm else []
+        words += await _hole64(session, machine)
+        devices, remarks = await _devices(session, sysfs)
+        plugged = sum(device.span.size for device in await read_memory_devices(session))
+        argv = (f"qemu-system-{arch}", *words, *devices)
+        return Recount(argv, name, str(session.version), plugged, tuple(remarks))
+
+
+async def _get(session: Session, path: str, name: str) -> Any:  # JSON is what QEMU sends
+    """Read a property; None when the object has no such."""
+    try:
+        return await session.execute("qom-get", {"path": path, "property": name})
+    except CommandError:
+        return None
+
+
+async def _memory(session: Session) -> str:
+    """Return ``-m``; the property is a struct since QEMU 7.1."""
+    found = await _get(session, "/machine", "memory")
+    if not isinstance(found, dict):
+        summary = await session.execute("query-memory-size-summary")
+        return f"size={_size(summary['base-memory'])}"
+    text = f"size={_size(found['size'])}"
+    most, slots = found.get("max-size", 0), found.get("slots", 0)
+    if most > found["size"]:
+        text += f",maxmem={_size(most)}" + (f",slots={slots}" if slots else "")
+    return text
+
+
+async def _machine_options(session: Session, machine: str) -> list[str]:
+    if machine.startswith("virt-"):
+        known: Iterable[tuple[str, Any]] = [("gic-version", None), *_VIRT]
+    else:
+        known = [("max-ram-below-4g", _BELOW_4G.get(_family(machine)))]
+    told = []
+    for name, default in known:
+        value = await _get(session, "/machine", name)
+        if value is None or value == default:
+            continue
+        told.append(f"{name}={_spelled(value)}")
+    return told
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return _size(value) if isinstance(value, int) else str(value)
+
+
+def _size(value: int) -> str:
+    """Write a size as ``-m`` and ``-M`` read it alike."""
+    for shift, unit in ((30, "G"), (20, "M")):
+        if value and value % (1 << shift) == 0:
+            return f"{value >> shift}{unit}"
+    return f"{value}B"
+
+
+def _family(machine: str) -> str:
+    return "q35" if machine.startswith("pc-q35-") else "pc"
+
+
+async def _cpu(session: Session) -> list[str]:
+    """Return ``-cpu``: the model and what of it decides the map (x86: vendor and width)."""
+    path = str((await session.execute("query-cpus-fast"))[0]["qom-path"])
+    model = str(await _get(session, path, "type") or "")
+    text = _CPU_SUFFIX.sub("", model)
+    if text == model:
+        return []
+    if model.endswith("_64-cpu") and await _get(session, path, "lm"):
+        text += f",vendor={await _get(session, path, 'vendor')}"
+        text += f",phys-bits={await _get(session, path, 'phys-bits')}"
+    return ["-cpu", text]
+
+
+async def _hole64(session: Session, machine: str) -> list[str]:
+    if not machine.startswith("pc-"):
+        return []
+    path, driver, default = _HOLE64[_family(machine)]
+    size = await _get(session, path, "pci-hole64-size")
+    if not isinstance(size, int) or size == default:
+        return []
+    return ["-global", f"{driver}.pci-hole64-size={_size(size)}"]
+
+
+async def _devices(session: Session, sysfs: Path) -> tuple[list[str], list[str]]:
+    """Return ``-device`` for each host device, and what could not be named."""
+    try:
+        found = await assigned_now(session, None, sysfs)
+    except UnknownDeviceError as error:
+        return [], [f"the assigned devices: {error}"]
+    words = []
+    for device in found:
+        key = "host" if ":" in device.name else "sysfsdev"
+        words += ["-device", f"vfio-pci,{key}={device.name}"]
+    return words, []
