@@ -93,11 +93,6 @@ class CommandReader:
         self._braces = 0
         self._brackets = 0
 
-    @property
-    def held_bytes(self) -> int:
-        """Bytes of unfinished input that are held."""
-        return len(self._buffer) + self._token_bytes
-
     def feed(self, data: bytes) -> list[Message | BadInput]:
         """Take *data*, return what it completes."""
         out: list[Message | BadInput] = []
