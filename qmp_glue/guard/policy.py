@@ -16,6 +16,7 @@ from typing import Any, Final
 from planner.findings import Finding, Severity
 from planner.forbidden import Binding
 from planner.host.profile import Scope
+from planner.region import WindowKind
 from planner.rules.hotplug import MemoryVerdict, judge_device, judge_growth, judge_memory
 from planner.units import UnitError, parse_size
 from qmp_glue.errors import CommandError, GlueError
@@ -233,12 +234,29 @@ class _Task:
             return await self._assign(arguments)
         if driver in MEMORY_ADDRESS:
             return await self._memory(driver, arguments)
+        if driver.startswith("ivshmem"):
+            return await self._shared_memory(driver)
         if _HOST_ARGUMENTS.intersection(arguments):
             raise CannotJudgeError(f"driver '{driver}' takes a host device in an unknown way")
         kinds = await self._session.execute("qom-list-types", {"implements": "memory-device"})
         if _MEMORY_LIKE.match(driver) or any(entry.get("name") == driver for entry in kinds):
             raise CannotJudgeError(f"driver '{driver}' adds memory in an unknown way")
         return Pass("adds neither memory nor an assigned device")
+
+    async def _shared_memory(self, driver: str) -> Verdict:
+        """Judge a device whose BAR is memory: the guest puts it anywhere in the PCI windows."""
+        live = await self._live()
+        if self._nothing_binds(live):
+            return Pass("no device is assigned", map_hash=live.hash)
+        binding, _ = await self._binding(live)
+        for window in live.guest.windows:
+            if window.kind is not WindowKind.DEVICE_MEMORY and binding.holes.overlaps(window.span):
+                entry = next(e for e in binding.forbidden if e.span.overlaps(window.span))
+                raise CannotJudgeError(
+                    f"the guest may put the memory BAR of {driver} anywhere in {window.name}"
+                    f" [{window.span}], which covers {entry.words}"
+                )
+        return Pass("its BAR cannot meet a forbidden range", map_hash=live.hash)
 
     async def _netdev_add(self, arguments: dict[str, Json]) -> Verdict:
         if arguments.get("type") != "vhost-vdpa":

@@ -102,6 +102,8 @@ class Canned:
             ("/machine/device-memory[0]", "size"): 2048 * GIB,
             ("/objects/m0", "type"): "memory-backend-ram",
             ("/objects/m0", "size"): 128 * MIB,
+            ("/machine/q35", "pci-hole64-start"): 0xF8_0000_0000,
+            ("/machine/q35", "pci-hole64-end"): 0x100_0000_0000,
         }
         if path.startswith("/machine/peripheral/"):
             found = self.devices[path.rpartition("/")[2]].get(name)
@@ -229,6 +231,16 @@ def test_an_assigned_device_that_cannot_be_named_stops_memory(root: Path) -> Non
     verdict = judge(root, device_add(**DIMM), devices={"x": {"type": "vfio-pci"}})
     assert isinstance(verdict, Refuse)
     assert "which host device 'x' is cannot be told" in verdict.desc
+
+
+def test_a_memory_bar_that_may_land_in_a_hole_is_refused(root: Path) -> None:
+    add = device_add(driver="ivshmem-plain", memdev="m0")
+    verdict = judge(root, add, devices=NIC)
+    assert isinstance(verdict, Refuse)
+    assert "anywhere in pci-mmio64 [0xf800000000-0xffffffffff]" in verdict.desc
+    other = {"nic": {"type": "vfio-pci", "host": "0000:03:00.0"}}
+    assert isinstance(judge(root, add, devices=other), Pass)
+    assert isinstance(judge(root, add), Pass)
 
 
 def test_a_command_qemu_does_not_know_is_qemus_to_refuse(root: Path) -> None:
