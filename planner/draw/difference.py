@@ -259,7 +259,8 @@ def difference_scene(found: Difference, *, collapse: bool = True) -> Scene:
     )
     notes = [change.words for change in found.changes]
     title = harmless(f"{first.title} → {second.title}")
-    return make_scene(title, facts, columns, clashes, notes=notes)
+    scene = make_scene(title, facts, columns, clashes, notes=notes)
+    return replace(scene, notes_are="differences")
 
 
 def _paired(

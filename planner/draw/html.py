@@ -120,8 +120,8 @@ def _toolbar(main: ET.Element, scene: Scene) -> None:
 
 
 _HINT = (
-    "Hover or click to read a region. By keyboard: Tab into the picture, arrows walk, Enter zooms to"
-    " the region, + and − zoom, Page Up and Page Down move, 0 shows everything. By mouse: double"
+    "Hover or click to read a region. By keyboard: Tab into the picture, arrows walk, Enter zooms"
+    " to the region, + and − zoom, Page Up and Page Down move, 0 shows everything. By mouse: double"
     " click or Ctrl and the wheel zoom, dragging or Shift and the wheel move."
 )
 
@@ -164,11 +164,11 @@ def _findings(main: ET.Element, scene: Scene) -> None:
     if not scene.findings and not scene.notes:
         return
     section = ET.SubElement(main, "section", {"aria-label": "Findings"})
-    _say(section, "h2", "Findings" if scene.findings else "Notes")
-    for finding in scene.findings:
-        _finding(section, finding)
+    _say(section, "h2", scene.notes_are.capitalize() if scene.notes else "Findings")
     for note in scene.notes:
         _say(section, "p", note)
+    for finding in scene.findings:
+        _finding(section, finding)
 
 
 def _finding(section: ET.Element, finding: Finding) -> None:

@@ -114,8 +114,6 @@ def _rules(paints: dict[Style, _Paint], paper: dict[str, str], scope: str) -> st
         f"{top} .cross-line {{ stroke: {paper['clash']}; }}",
         f"{top} rect.wash {{ fill: {paper['clash-wash']}; stroke: none; }}",
         f"{top} text.clash-word {{ fill: {paper['clash']}; }}",
-        f"{top} .changed rect.body {{ stroke: {paper['mark']}; }}",
-        f"{top} text.mark {{ fill: {paper['mark']}; }}",
         f"{top} .hatch-line {{ stroke: {paints[Style.HOLE].stroke}; }}",
     ]
     for style, paint in paints.items():
@@ -124,4 +122,5 @@ def _rules(paints: dict[Style, _Paint], paper: dict[str, str], scope: str) -> st
             f"{top} .{style} rect.plate {{ fill: {paint.fill}; }}",
             f"{top} .{style} text {{ fill: {paint.ink}; }}",
         ]
+    lines.append(f"{top} .box.changed rect.body {{ stroke: {paper['mark']}; }}")
     return "\n".join(lines) + "\n"

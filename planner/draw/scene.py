@@ -149,6 +149,8 @@ class Scene:
     clashes: tuple[Clash, ...]
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    #: What the notes are: ``notes``, ``differences``.
+    notes_are: str = "notes"
 
     @property
     def boxes(self) -> tuple[Box, ...]:

@@ -103,8 +103,16 @@ def scene_text(scene: Scene, *, paint: Paint = plain, ascii_only: bool = False) 
     lines += ["", *_collisions(scene.clashes, cross, paint)] if scene.clashes else []
     if scene.findings:
         lines += ["", f"findings: {summary(scene.findings)}"]
-    lines += ["", *(f"note: {note}" for note in scene.notes)] if scene.notes else []
-    return "\n".join(lines) + "\n"
+    if scene.notes:
+        lines += ["", *(f"{scene.notes_are.removesuffix('s')}: {note}" for note in scene.notes)]
+    text = "\n".join(lines) + "\n"
+    if ascii_only:
+        text = text.translate(_PLAINER).encode("ascii", "backslashreplace").decode()
+    return text
+
+
+#: Characters of titles and names that have a likeness in ASCII, of the same width.
+_PLAINER = str.maketrans({"×": "x", "·": ".", "→": ">", "…": "~"})
 
 
 def _legend(scene: Scene, marks: dict[Style, str], cross: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from planner.draw.palette import CLASH_WORD, STYLE_WORDS, style_sheet
-from planner.draw.scene import LINE, Box, Clash, Column, Role, Scene, Stretch, Style
+from planner.draw.scene import LINE, Box, Clash, Column, Mark, Role, Scene, Stretch, Style
 from planner.span import ADDRESS_LIMIT
 from planner.units import show_size
 
@@ -309,7 +309,13 @@ def _live(group: ET.Element, box: Box) -> None:
 
 #: Width of a character under which a plate is laid, by the look of the text.
 _PLATE = {"strong": 7.2, "": 6.6, "mono small": 6.7, "small": 6.2}
-_SIGNS = {"added": "+", "removed": "−", "moved": "↕", "resized": "⇕", "changed": "≠"}
+_SIGNS = {
+    Mark.ADDED: "+",
+    Mark.REMOVED: "−",
+    Mark.MOVED: "↕",
+    Mark.RESIZED: "±",
+    Mark.CHANGED: "≠",
+}
 
 
 def _lines(box: Box, width: float) -> list[tuple[str, str]]:
@@ -413,7 +419,8 @@ def _legend_rows(scene: Scene, width: int) -> list[list[tuple[str, str]]]:
 
 
 def _legend_height(scene: Scene, width: int) -> int:
-    return 48 + 22 * len(_legend_rows(scene, width))
+    marked = any(box.mark for box in scene.boxes)
+    return 48 + 22 * (len(_legend_rows(scene, width)) + marked)
 
 
 def _legend(root: ET.Element, frame: _Frame) -> None:
@@ -432,6 +439,11 @@ def _legend(root: ET.Element, frame: _Frame) -> None:
                 ET.SubElement(group, "rect", {"class": "hatch", **shape, "fill": "url(#gm-hatch)"})
             _label(root, x + 28, y + 11, words)
             x += len(words) * 6.4 + 48
+        y += 22
+    marks = sorted({box.mark for box in frame.scene.boxes if box.mark})
+    if marks:
+        words = "  ".join(f"{_SIGNS[mark]} {mark}" for mark in marks)
+        _label(root, _MARGIN, y + 11, words, "strong")
         y += 22
     words = "not to scale: order kept, every stretch between two bounds a step; last bytes included"
     _label(root, _MARGIN, y + 8, words, "dim small")
