@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from planner import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["main"]
 
@@ -30,6 +35,7 @@ COMMANDS = {
     "explain": "explain a finding, or the words of QEMU, libvirt or the kernel",
     "schema": "print the JSON Schema of layouts",
     "fmt": "write layouts in their canonical form",
+    "completion": "print a shell's completion script",
 }
 
 EXIT_CODES = """\b
@@ -63,6 +69,18 @@ class _Lazy(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Complete commands from the table, too."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415  # only at a TAB
+
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [
+            CompletionItem(name, help=line)
+            for name, line in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -94,5 +112,8 @@ def group() -> None:
 def main() -> None:
     """Run the command line; the entry point of ``guestmap``."""
     from planner.cli.exits import run  # noqa: PLC0415  # keeps the import of this module light
+
+    if "_GUESTMAP_COMPLETE" in os.environ:
+        from planner.cli import completion  # noqa: F401, PLC0415  # teaches click our bash
 
     sys.exit(run(group))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from planner.cli.complete import files
 from planner.cli.output import color_option, json_option
 from planner.cli.verify import plan_target, qmp_option, report
 from qmp_glue.apply import apply_plan
@@ -12,7 +13,7 @@ __all__ = ["command"]
 
 
 @click.command(name="apply")
-@click.argument("plan", type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument("plan", type=click.Path(dir_okay=False, allow_dash=True), shell_complete=files)
 @qmp_option
 @click.option("--no-reserve", is_flag=True, help="Take memory from the host only when it is used.")
 @json_option

@@ -6,6 +6,7 @@ import shlex
 
 import click
 
+from planner.cli.complete import files
 from planner.cli.output import exit_for, json_option, print_json, show_findings
 from planner.cli.planfile import OpenPlan, open_plan
 from planner.emit.argv import Emission, emit_argv
@@ -14,12 +15,13 @@ __all__ = ["command"]
 
 
 @click.command(name="args")
-@click.argument("plan", type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument("plan", type=click.Path(dir_okay=False, allow_dash=True), shell_complete=files)
 @click.option("--program", default="", metavar="QEMU", help="Program to name.")
 @click.option(
     "--firmware",
     default="",
     metavar="FILE",
+    shell_complete=files,
     help="Firmware image for -bios; an Arm guest's pieces of memory are then DIMMs.",
 )
 @click.option(

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from planner.cli.complete import devices, files
 from planner.cli.exits import Exit, ReachError, UnreadableError
 from planner.cli.output import (
     color_option,
@@ -58,6 +59,7 @@ class _Checked:
     "hosts",
     multiple=True,
     metavar="PROFILE",
+    shell_complete=files,
     help="Host profile, pasted dump or sysfs tree; repeatable. Default: this host.",
 )
 @click.option(
@@ -65,13 +67,14 @@ class _Checked:
     "devices",
     multiple=True,
     metavar="BDF",
+    shell_complete=devices,
     help="A host device to judge besides those on the command line; repeatable.",
 )
 @click.option("--model", is_flag=True, help="Take the map from the machine tables; start no QEMU.")
 @click.option("--fix", is_flag=True, help="Print only a command line that works, fit for a shell.")
 @json_option
 @color_option
-@click.argument("words", nargs=-1, required=True, metavar="-- QEMU ARGS...")
+@click.argument("words", nargs=-1, required=True, metavar="-- QEMU ARGS...", shell_complete=files)
 def command(
     words: tuple[str, ...],
     hosts: tuple[str, ...],

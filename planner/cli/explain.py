@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import planner
+from planner.cli.complete import files, findings
 from planner.cli.output import Exit, UnreadableError, color_option, json_option, print_json
 from planner.cli.sources import read_bytes
 from planner.draw.diagnostic import harmless
@@ -34,12 +35,13 @@ def page(code: str) -> str:
 
 
 @click.command("explain")
-@click.argument("what", required=False, metavar="[CODE | FILE | -]")
+@click.argument("what", required=False, metavar="[CODE | FILE | -]", shell_complete=findings)
 @click.option(
     "--host",
     "hosts",
     multiple=True,
     metavar="PROFILE",
+    shell_complete=files,
     help="Check the addresses in a log against this host; repeatable.",
 )
 @json_option

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from planner.cli.complete import files
 from planner.cli.output import Exit, show_findings
 from planner.cli.sources import STDIN, read_bytes
 from planner.draw.diagnostic import source_text
@@ -18,7 +19,7 @@ __all__ = ["command"]
 
 
 @click.command("fmt")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=files)
 @click.option("-w", "--write", is_flag=True, help="Change the files instead of printing.")
 @click.option("--check", is_flag=True, help="Only say which would change; exit with 1 if any.")
 @click.option("--diff", is_flag=True, help="Print what would change as a unified diff.")

@@ -10,6 +10,7 @@ from typing import TextIO
 
 import click
 
+from planner.cli.complete import files, monitors
 from planner.cli.output import Exit, ReachError, UnreadableError
 from planner.host.profile import Scope
 from qmp_glue.guard.addresses import Address, AddressError, listen_fds
@@ -41,8 +42,12 @@ def _mode(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
 
 
 @click.command("guard", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="[-- QEMU ARGS...]")
-@click.option("--qmp", callback=_address, metavar="ADDR", help="QEMU's monitor.")
+@click.argument(
+    "argv", nargs=-1, type=click.UNPROCESSED, metavar="[-- QEMU ARGS...]", shell_complete=files
+)
+@click.option(
+    "--qmp", callback=_address, metavar="ADDR", shell_complete=monitors, help="QEMU's monitor."
+)
 @click.option(
     "--listen",
     "place",
@@ -50,7 +55,13 @@ def _mode(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
     metavar="ADDR",
     help="Where clients connect. Left out when systemd passes the socket.",
 )
-@click.option("--host", default="/sys", metavar="PROFILE", help="Host facts. Default: this host's.")
+@click.option(
+    "--host",
+    default="/sys",
+    metavar="PROFILE",
+    shell_complete=files,
+    help="Host facts. Default: this host's.",
+)
 @click.option(
     "--scope",
     type=click.Choice([scope.value for scope in Scope]),
@@ -86,8 +97,18 @@ def _mode(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
     help="Let a client go that takes nothing for so long while there is much for it.",
 )
 @click.option("--mode", callback=_mode, default="0600", show_default=True, help="Of the socket.")
-@click.option("--log", metavar="FILE", help="Append the record here instead of to stderr.")
-@click.option("--metrics", metavar="FILE", help="Write counters for node_exporter's textfiles.")
+@click.option(
+    "--log",
+    metavar="FILE",
+    shell_complete=files,
+    help="Append the record here instead of to stderr.",
+)
+@click.option(
+    "--metrics",
+    metavar="FILE",
+    shell_complete=files,
+    help="Write counters for node_exporter's textfiles.",
+)
 def command(
     *,
     argv: tuple[str, ...],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from planner.cli.complete import devices, files
 from planner.cli.output import (
     Exit,
     UnreadableError,
@@ -47,8 +48,13 @@ def _devices(
 
 
 @click.command("host", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("profile", required=False, type=click.Path())
-@click.option("--sysfs", metavar="DIR", help="Read a copy of /sys instead of this host's.")
+@click.argument("profile", required=False, type=click.Path(), shell_complete=files)
+@click.option(
+    "--sysfs",
+    metavar="DIR",
+    shell_complete=files,
+    help="Read a copy of /sys instead of this host's.",
+)
 @click.option(
     "--address-bits",
     type=click.IntRange(1, 64),
@@ -60,6 +66,7 @@ def _devices(
     "devices",
     multiple=True,
     metavar="BDF",
+    shell_complete=devices,
     callback=_devices,
     help="A device to be assigned: only its group counts. Repeatable.",
 )
@@ -77,7 +84,13 @@ def _devices(
 @click.option(
     "--page-size", metavar="SIZE", callback=_page_size, help="Page size of the host's kernel."
 )
-@click.option("-o", "--output", metavar="FILE", help="Write a profile for --host; - is stdout.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=files,
+    help="Write a profile for --host; - is stdout.",
+)
 @json_option
 @color_option
 def command(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from planner.cli.complete import files, monitors, plugged
 from planner.cli.output import (
     Exit,
     ReachError,
@@ -30,8 +31,14 @@ _MEMORY = ("pc-dimm", "nvdimm", "virtio-mem", "virtio-pmem", "memory-backend-")
 
 
 @click.command("hotplug", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("devices", metavar="DEVICE...", nargs=-1, required=True)
-@click.option("--qmp", required=True, metavar="ADDR", help="QEMU's monitor: unix:PATH, HOST:PORT.")
+@click.argument("devices", metavar="DEVICE...", nargs=-1, required=True, shell_complete=plugged)
+@click.option(
+    "--qmp",
+    required=True,
+    metavar="ADDR",
+    shell_complete=monitors,
+    help="QEMU's monitor: unix:PATH, HOST:PORT.",
+)
 @click.option(
     "--object",
     "objects",
@@ -39,7 +46,13 @@ _MEMORY = ("pc-dimm", "nvdimm", "virtio-mem", "virtio-pmem", "memory-backend-")
     metavar="OBJECT",
     help="An object to add first, mostly the memory backend: type,id=...,size=... or JSON.",
 )
-@click.option("--host", default="/sys", metavar="PROFILE", help="Host facts. Default: this host's.")
+@click.option(
+    "--host",
+    default="/sys",
+    metavar="PROFILE",
+    shell_complete=files,
+    help="Host facts. Default: this host's.",
+)
 @click.option(
     "--scope",
     type=click.Choice([scope.value for scope in Scope]),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import click
 
+from planner.cli.complete import files
 from planner.cli.output import (
     Exit,
     color_option,
@@ -28,7 +29,7 @@ JUDGED = ("MM1", "MM2")
 
 
 @click.command("lint")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=files)
 @click.option(
     "--format",
     "form",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from planner.cli.complete import files, monitors
 from planner.cli.exits import Exit, ReachError, UnreadableError
 from planner.cli.output import color_option, json_option, painter, print_json
 from planner.draw.map_text import map_json, map_text
@@ -18,7 +19,12 @@ __all__ = ["command", "live", "modelled", "probed"]
 @click.command("map", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--probe", is_flag=True, help="Start the program paused and read its map (default).")
 @click.option("--model", is_flag=True, help="Take the map from the machine tables; start no QEMU.")
-@click.option("--qmp", metavar="ADDR", help="Read a running QEMU: unix:PATH or HOST:PORT.")
+@click.option(
+    "--qmp",
+    metavar="ADDR",
+    shell_complete=monitors,
+    help="Read a running QEMU: unix:PATH or HOST:PORT.",
+)
 @click.option(
     "--qemu-version",
     metavar="VERSION",
@@ -35,7 +41,9 @@ __all__ = ["command", "live", "modelled", "probed"]
 )
 @json_option
 @color_option
-@click.argument("words", nargs=-1, metavar="[-- QEMU ARGS...]", type=click.UNPROCESSED)
+@click.argument(
+    "words", nargs=-1, metavar="[-- QEMU ARGS...]", type=click.UNPROCESSED, shell_complete=files
+)
 def command(
     words: tuple[str, ...],
     qmp: str | None,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from planner.cli.complete import devices, files, monitors
 from planner.cli.exits import Exit, ReachError, UnreadableError
 from planner.findings import Severity
 from planner.host.profile import HostProfile
@@ -44,7 +45,7 @@ def _devices(
 
 
 @click.command("new")
-@click.argument("argv", nargs=-1, metavar="[-- QEMU ARGS...]")
+@click.argument("argv", nargs=-1, metavar="[-- QEMU ARGS...]", shell_complete=files)
 @click.option("--name", metavar="NAME", help="The guest's name. Default: QEMU's, else guest.")
 @click.option("--machine", type=click.Choice(families()), help="Machine type. Default: the host's.")
 @click.option("--version", "version", default="", metavar="N.N", help="QEMU version.")
@@ -55,18 +56,33 @@ def _devices(
     "devices",
     multiple=True,
     metavar="BDF",
+    shell_complete=devices,
     callback=_devices,
     help="Host device to assign; repeatable.",
 )
-@click.option("--host", metavar="PROFILE", help="Profile of the host, when it is not this one.")
+@click.option(
+    "--host",
+    metavar="PROFILE",
+    shell_complete=files,
+    help="Profile of the host, when it is not this one.",
+)
 @click.option("--list", "listing", is_flag=True, help="List the host's devices and end.")
 @click.option(
     "--from", "from_argv", is_flag=True, help="Take what the QEMU command line after -- asks for."
 )
 @click.option(
-    "--from-qmp", metavar="ADDR", help="Take what a running QEMU has: unix:PATH or HOST:PORT."
+    "--from-qmp",
+    metavar="ADDR",
+    shell_complete=monitors,
+    help="Take what a running QEMU has: unix:PATH or HOST:PORT.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write a file, which must not exist yet.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=files,
+    help="Write a file, which must not exist yet.",
+)
 def command(
     argv: tuple[str, ...],
     *,

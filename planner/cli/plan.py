@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from planner.cli.complete import files
 from planner.cli.exits import UnreadableError
 from planner.cli.output import (
     Exit,
@@ -35,12 +36,13 @@ __all__ = ["command"]
 
 
 @click.command(name="plan", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("layout", type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument("layout", type=click.Path(dir_okay=False, allow_dash=True), shell_complete=files)
 @click.option(
     "--host",
     "hosts",
     multiple=True,
     metavar="PROFILE",
+    shell_complete=files,
     help="Host profile, pasted dump or sysfs tree; repeat it for every host the guest may run on."
     " Default: the layout's own hosts, else this host.",
 )

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from planner.cli.complete import files, monitors
 from planner.cli.exits import ReachError
 from planner.cli.output import color_option, exit_for, findings_text, json_option, print_json
 from planner.cli.planfile import OpenPlan, open_plan
@@ -26,6 +27,7 @@ def qmp_option(function: _F) -> _F:
         "--qmp",
         required=True,
         metavar="ADDR",
+        shell_complete=monitors,
         help="QEMU's monitor: unix:PATH or HOST:PORT.",
     )(function)
 
@@ -81,7 +83,7 @@ def report(
 
 
 @click.command(name="verify")
-@click.argument("plan", type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument("plan", type=click.Path(dir_okay=False, allow_dash=True), shell_complete=files)
 @qmp_option
 @json_option
 @color_option
