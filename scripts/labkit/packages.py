@@ -97,7 +97,8 @@ def _download(names: tuple[str, ...], suite: str, architecture: str) -> list[dic
             continue
         done.add(name)
         record = _show(config, name, suite, architecture)
-        todo += _FOLLOW.findall(record.get("Depends", ""))
+        if not name.startswith("linux-headers"):
+            todo += _FOLLOW.findall(record.get("Depends", ""))
         file = Path(record["Filename"]).name
         target = debs / file
         if not target.exists():
