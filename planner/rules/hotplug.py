@@ -131,7 +131,9 @@ def judge_growth(
     where = f"at most {show_size(room)} of it stay clear" if room else "none of it is clear"
     # Measured on QEMU 7.2 and Linux 6.12 (docs/lab.md): the guest's plug is refused, the VM lives.
     end = "the guest could not plug it"
-    return [_collision(region, entry, shared, fatal, where, end) for region, entry, shared in found]
+    return [
+        _collision(region, entry, shared, fatal, where, end=end) for region, entry, shared in found
+    ]
 
 
 def judge_device(guest: GuestMap, binding: Binding) -> list[Finding]:
@@ -164,6 +166,7 @@ def _collision(
     shared: Span,
     fatal: frozenset[str],
     where: str,
+    *,
     end: str = "QEMU would abort",
 ) -> Finding:
     """Put memory over a forbidden range in words.

@@ -12,7 +12,10 @@ from realkit import guestmap
 from planner.cli import COMMANDS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHOWN = re.findall(r"^\$ (?:\./scripts/)?guestmap (.*)\n((?:.*\n)*?)```", README, re.MULTILINE)
+#: Blocks marked ``console`` that show one command and all it prints.
+SHOWN = re.findall(
+    r"^```console\n\$ (?:\./scripts/)?guestmap (.*)\n((?:.*\n)*?)```", README, re.MULTILINE
+)
 
 
 def test_the_two_commands_come_first() -> None:
