@@ -99,7 +99,7 @@ def draw(name: str, folder: Path, images: Path) -> None:
 
     page = folder / f"{name}.html"
     subprocess.run([*show, str(page)], cwd=ROOT, check=True)
-    shoot(page, images / f"{name}-html.png", int(size[1]) + 110, 1250)
+    shoot(page, images / f"{name}-html.png", max(int(size[1]) + 110, 1240), 1250)
 
 
 main()

@@ -242,4 +242,4 @@ def _host_boxes(exhibit: Exhibit, host: str, mark: Marker) -> Iterator[Box]:
 
 
 def _usable_box(span: Span) -> Box:
-    return Box("", "usable", "usable by every host", Style.USABLE, span)
+    return Box("", "usable", "forbidden by no host", Style.USABLE, span)

@@ -112,7 +112,11 @@ def _toolbar(main: ET.Element, scene: Scene) -> None:
     field = {"id": "address", "type": "text", "placeholder": "0xfee00000", "autocomplete": "off"}
     ET.SubElement(label, "input", field).tail = " "
     _say(form, "button", "go").set("type", "submit")
-    sides = [(column.key, column.title) for column in scene.columns]
+    titles = [column.title for column in scene.columns]
+    sides = [
+        (c.key, c.title if titles.count(c.title) == 1 else f"{c.title} ({c.subtitle})")
+        for c in scene.columns
+    ]
     _checks(bar, "side", "sides", sides)
     kinds = [(str(style), STYLE_WORDS[style]) for style in scene.styles()]
     _checks(bar, "kind", "kinds", [*kinds, ("clash", CLASH_WORD)] if scene.clashes else kinds)

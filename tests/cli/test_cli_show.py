@@ -304,3 +304,46 @@ def test_what_cannot_be_compared(args: tuple[str, ...], why: str) -> None:
     result = diff(*args)
     assert result.exit_code == 2
     assert why in result.stderr
+
+
+def test_diff_says_what_was_added_moved_and_renamed(virt_map: Path, tmp_path: Path) -> None:
+    document = json.loads(virt_map.read_text())
+    by_name = {region["name"]: region for region in document["regions"]}
+    by_name["pl011"]["name"] = "uart"
+    by_name["pl031"] |= {"base": "0x9011000", "last": "0x9011fff"}
+    document["regions"].append(
+        {"name": "dimm0", "kind": "ram", "base": "0x200000000", "last": "0x23fffffff"}
+    )
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(document))
+    text = diff(virt_map, other).stdout
+    assert "difference: guest: dimm0 (ram) added: [0x200000000-0x23fffffff], 1 GiB\n" in text
+    assert "guest: pl031 (io) moved: [0x9010000-0x9010fff] is now [0x9011000-0x9011fff]\n" in text
+    assert "guest: pl011 (io) is now uart (io) at [0x9000000-0x9000fff]\n" in text
+
+
+def test_diff_of_plans_against_other_hosts_shows_both(plan: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    args = [LAYOUT, "--host", "layouts/hosts/hisilicon-d05.yaml", "-o", str(other)]
+    CliRunner().invoke(plan_command, args)
+    data = json.loads(diff("--json", plan, other).stdout)
+    hosts = {(change["change"], change["name"]) for change in data["changes"]}
+    assert {("removed", "reserved"), ("added", "msi")} <= hosts
+    assert data["uncompared"] == []
+    page = tmp_path / "d.html"
+    diff(plan, other, page)
+    assert "usable (before: left by this host)" in page.read_text(encoding="utf-8")
+
+
+def test_diff_with_a_running_qemu_that_is_not_there(plan: Path) -> None:
+    result = diff(plan, "--qmp", "unix:/nonexistent/monitor")
+    assert result.exit_code == 3
+    assert "/nonexistent/monitor" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["show", "diff"])
+def test_help_begins_with_an_example(name: str) -> None:
+    command = {"show": show_command, "diff": diff_command}[name]
+    text = CliRunner().invoke(command, ["-h"]).stdout
+    assert "Example:" in text
+    assert f"guestmap {name} " in text

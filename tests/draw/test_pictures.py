@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import networkx as nx
@@ -14,12 +15,12 @@ import pytest
 from conftest import ROOT, Golden
 from plan_cases import plan_of_text, shipped
 
-from planner.draw.columns import scene_of
+from planner.draw.columns import exhibit_columns, scene_of
 from planner.draw.exhibit import of_map, of_plan
 from planner.draw.export import scene_graphml, scene_json
 from planner.draw.html import Assets, html_page
 from planner.draw.palette import style_sheet
-from planner.draw.scene import Scene, Style
+from planner.draw.scene import Scene, Style, make_scene
 from planner.draw.scene_text import scene_text
 from planner.draw.svg import svg_text
 from planner.forbidden import bind
@@ -33,8 +34,10 @@ LAYOUTS = ["arm-guest-on-amd", "arm-fleet", "x86-terabyte-on-amd"]
 
 
 def drawn(name: str) -> Scene:
+    # Hosts by relative names: origins are in the picture, and no golden tells where it was made.
     text = (ROOT / "layouts" / f"{name}.yaml").read_text(encoding="utf-8")
-    return scene_of(of_plan(plan_of_text(text)))
+    hosts = [shipped(host) for host in re.findall(r"hosts/([\w-]+)\.yaml", text)]
+    return scene_of(of_plan(plan_of_text(text, hosts)))
 
 
 def hostile() -> Scene:
@@ -211,3 +214,12 @@ def test_an_empty_map_is_a_picture() -> None:
     ET.fromstring(svg_text(scene))
     parsed(html_page(scene, SHORT))
     assert "nothing: custom, no memory" in scene_text(scene)
+
+
+def test_columns_of_one_title_keep_their_nodes_apart() -> None:
+    region = Region(Span(0, 4096), "r", Kind.RAM, Origin("here"))
+    (column,) = exhibit_columns(of_map("t", GuestMap("m", "c", "", (region,)), None))
+    twice = make_scene("t", (), [column, replace(column, key="other")])
+    assert sorted(nx.parse_graphml(scene_graphml(twice))) == [
+        *("guest/r@0x0-0xfff#0", "guest/r@0x0-0xfff#1")
+    ]
