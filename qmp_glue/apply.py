@@ -7,12 +7,12 @@ failed step ends the work with a word on what stands and what does not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from planner.emit.argv import IOMMU_ID, machine_word, root_port
 from planner.emit.qmp import Command, plug_commands
 from planner.findings import Finding
+from planner.forbidden import Forbidden
 from planner.machine.request import MachineRequest
 from planner.region import GuestMap
 from planner.rules.difference import compare_maps
@@ -35,7 +35,7 @@ class Target:
     request: MachineRequest
     #: The planned map.
     planned: GuestMap
-    forbidden: tuple[Any, ...]
+    forbidden: tuple[Forbidden, ...]
     doorbell: Span | None
 
 
@@ -85,8 +85,6 @@ async def _apply(target: Target, address: str, *, reserve: bool) -> list[Finding
 
 
 def _with_driver(request: MachineRequest, driver: str) -> MachineRequest:
-    from dataclasses import replace  # noqa: PLC0415
-
     return replace(request, devices=tuple(replace(d, driver=driver) for d in request.devices))
 
 

@@ -22,7 +22,7 @@ FLOORS = (
     ("planner.host",),
     ("planner.layout", "planner.machine", "planner.forbidden"),
     ("planner.rules", "planner.placement", "planner.doorbell"),
-    ("planner.verdict",),
+    ("planner.verdict", "planner.refusal"),
     ("planner.plan",),
     ("planner.document",),
     ("planner.emit", "planner.symptoms", "planner.symptom_rows"),
