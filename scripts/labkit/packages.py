@@ -6,12 +6,15 @@ architectures change. The mirror is the one this machine's apt already uses.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,14 +55,10 @@ def fetch(names: tuple[str, ...], suite: str, architecture: str) -> list[Package
 
     :raise MissingError: apt cannot fetch a package, or a file does not have the checksum it should.
     """
-    index = CACHE / "packages.json"
-    known = json.loads(index.read_text()) if index.exists() else {}
-    key = f"{suite}/{architecture}/{','.join(names)}"
-    if key not in known or not all((CACHE / "debs" / row["file"]).exists() for row in known[key]):
-        known[key] = _download(names, suite, architecture)
-        index.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+    with _alone():
+        rows = _known(names, suite, architecture)
     found = []
-    for row in known[key]:
+    for row in rows:
         path = CACHE / "debs" / row["file"]
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if digest != row["sha256"]:
@@ -69,6 +68,26 @@ def fetch(names: tuple[str, ...], suite: str, architecture: str) -> list[Package
             )
         found.append(Package(row["name"], row["version"], architecture, path))
     return found
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Let one process at a time use the apt state and the index; others wait."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _known(names: tuple[str, ...], suite: str, architecture: str) -> list[dict[str, str]]:
+    """Return the rows of the packages, from the index or fetched now."""
+    index = CACHE / "packages.json"
+    known: dict[str, list[dict[str, str]]] = json.loads(index.read_text()) if index.exists() else {}
+    key = f"{suite}/{architecture}/{','.join(names)}"
+    if key not in known or not all((CACHE / "debs" / row["file"]).exists() for row in known[key]):
+        known[key] = _download(names, suite, architecture)
+        index.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+    return known[key]
 
 
 def unpack(packages: list[Package], into: Path) -> Path:
