@@ -155,7 +155,7 @@ def _guest_boxes(exhibit: Exhibit, guest: GuestMap, mark: Marker, collapse: bool
         yield Box(
             "",
             window.kind.value if window.name == window.kind.value else plain(window),
-            f"{window.kind.value} window",
+            f"{window.kind.value.removesuffix('-window')} window",
             Style.WINDOW,
             window.span,
             str(window.origin),

@@ -142,8 +142,9 @@ _Key = Callable[[_Item], Hashable]
 
 def _changes(before: list[_Item], after: list[_Item]) -> list[Change]:
     """Pair what is the same thing: by place first, then by name."""
-    old = [item for item in before if item not in set(after)]
-    new = [item for item in after if item not in set(before)]
+    same = set(before) & set(after)
+    old = [item for item in before if item not in same]
+    new = [item for item in after if item not in same]
     found: list[Change] = []
     keys: tuple[_Key, ...] = (
         lambda item: (item.side, item.span, item.kind),

@@ -5,6 +5,7 @@ The same text goes to terminals and pipes; only colour differs. Nothing is wrapp
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -136,7 +137,8 @@ class _Lanes:
         self._lines: dict[int, list[_Cell | None]] = {}
         starts = [stretch.span.start for stretch in scene.stretches]
         for box in column.boxes:
-            inside = [start for start in starts if start in box.span]
+            first = bisect_left(starts, box.span.start)
+            inside = starts[first : bisect_left(starts, box.span.end)]
             for number, start in enumerate(inside):
                 cells = self._lines.setdefault(start, [None] * box.of_lanes)
                 cells[box.lane] = self._cell(box, start, first=number == 0)

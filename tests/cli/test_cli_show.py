@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,6 +156,36 @@ def test_a_command_line_is_probed() -> None:
     text = show("--", "qemu-system-aarch64", "-M", "virt", "-m", "1G").stdout
     assert text.startswith("qemu-system-aarch64: virt, QEMU 7.2")
     assert "1 GiB of memory, probed" in text
+
+
+@pytest.fixture
+def monitor(tmp_path: Path) -> Iterator[str]:
+    """Start a paused QEMU and return its monitor's address."""
+    path = tmp_path / "qmp"
+    words = ["qemu-system-aarch64", "-M", "virt-7.2,gic-version=3", "-cpu", "max", "-m", "4G"]
+    options = ["-S", "-display", "none", "-nodefaults", "-qmp", f"unix:{path},server=on,wait=off"]
+    with subprocess.Popen([*words, *options]) as process:
+        try:
+            until = time.monotonic() + 20
+            while not path.exists() and time.monotonic() < until:
+                time.sleep(0.02)
+            yield f"unix:{path}"
+        finally:
+            process.kill()
+
+
+@pytest.mark.qemu
+def test_a_running_qemu_is_shown_and_compared(monitor: str, plan: Path, tmp_path: Path) -> None:
+    out = tmp_path / "live.svg"
+    assert show("--qmp", monitor, "--host", AMD, out).exit_code == 0
+    assert "✖ collision · 1 MiB" in out.read_text(encoding="utf-8")
+    found = diff("--json", plan, "--qmp", monitor)
+    assert found.exit_code == 1
+    assert {change["name"]: change["change"] for change in json.loads(found.stdout)["changes"]} == {
+        "mach-virt.ram": "resized",
+        "dimm0": "removed",
+        "device-memory": "removed",
+    }
 
 
 def test_runs_can_be_shown_whole() -> None:
