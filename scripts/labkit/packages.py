@@ -92,6 +92,11 @@ def _known(names: tuple[str, ...], suite: str, architecture: str) -> list[dict[s
 
 def unpack(packages: list[Package], into: Path) -> Path:
     """Unpack *packages* below *into* unless that was done before; return *into*."""
+    with _alone():
+        return _unpacked(packages, into)
+
+
+def _unpacked(packages: list[Package], into: Path) -> Path:
     stamp = into / ".unpacked"
     listed = "\n".join(package.path.name for package in packages)
     if stamp.exists() and stamp.read_text() == listed:
