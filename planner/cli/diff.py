@@ -63,7 +63,7 @@ def command(
     as_json: bool,
     color: bool,
 ) -> Exit:
-    r"""Compare two layouts, plans, hosts or maps: before and after, two hosts, plan and real.
+    """Compare two layouts, plans, hosts or maps: before and after, two hosts, plan and real.
 
     A and B are what guestmap show takes; B may be a running QEMU or a command line instead. What
     only one of them tells of (a real map has no hosts) is not compared, which is said. OUT's

@@ -51,12 +51,12 @@ def command(
     as_json: bool,
     color: bool,
 ) -> Exit:
-    r"""Show an address space: the guest, each host, what is usable, what collides.
+    """Show an address space: the guest, each host, what is usable, what collides.
 
     FILE is a layout (planned against its hosts), a plan, a host profile or a map of guestmap map
     --json; - is standard input. OUT's suffix says the format: .txt, .svg, .html, .graphml, .json;
-    - or nothing is text on standard output, -.svg is SVG there. A picture that can be drawn is no
-    failure: collisions in it do not change the exit code, as in guestmap plan and check.
+    - or nothing is text on standard output, -.svg is SVG there. Collisions do not change the exit
+    code: judging is what guestmap plan and check are for.
 
     \b
     Example:

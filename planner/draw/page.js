@@ -205,7 +205,9 @@
   // Keys: up and down within a column, left and right to the nearest box of the next column.
   const move = (key) => {
     const all = shown();
-    const here = all.find((b) => b.element === picked) || all[0];
+    // What has the focus counts: a page that is not in front gets no focus events.
+    const at = document.activeElement.closest(".box") || picked;
+    const here = all.find((b) => b.element === at) || all[0];
     const columns = [...svg.querySelectorAll(".column:not([hidden])")];
     const column = here.element.closest(".column");
     const within = (group) => all.filter((b) => b.element.closest(".column") === group);
