@@ -95,16 +95,16 @@ def _quiet(row: Row) -> bool:
 
 def _folded(cut: list[Row]) -> list[Row]:
     """Join rows of the same content, and runs of machine regions with only small gaps between."""
-    folded: list[Row] = []
+    runs: list[list[Row]] = []
     for row in cut:
-        if folded and _joins(folded[-1], row):
-            folded[-1] = _joined(folded[-1], row)
-        elif len(folded) > 1 and _small_gap(folded[-1]) and _joins(folded[-2], row):
-            folded.pop()
-            folded[-1] = _joined(folded[-1], row)
+        if runs and _joins(runs[-1][-1], row):
+            runs[-1].append(row)
+        elif len(runs) > 1 and _small_gap(runs[-1]) and _joins(runs[-2][-1], row):
+            runs.pop()
+            runs[-1].append(row)
         else:
-            folded.append(row)
-    return folded
+            runs.append([row])
+    return [_joined(run) for run in runs]
 
 
 def _joins(last: Row, row: Row) -> bool:
@@ -118,11 +118,12 @@ def _joins(last: Row, row: Row) -> bool:
     return bool(row.forbidden) or bool(last.guest and row.guest)
 
 
-def _small_gap(row: Row) -> bool:
-    return row.empty and row.span.size < FOLD_BELOW
+def _small_gap(run: list[Row]) -> bool:
+    return len(run) == 1 and run[0].empty and run[0].span.size < FOLD_BELOW
 
 
-def _joined(last: Row, row: Row) -> Row:
-    span = Span(last.span.start, row.span.end)
-    guest = tuple(dict.fromkeys((*last.guest, *row.guest)))
-    return Row(span, guest, last.windows, last.forbidden, doorbell=last.doorbell)
+def _joined(run: list[Row]) -> Row:
+    first = run[0]
+    span = Span(first.span.start, run[-1].span.end)
+    guest = tuple(dict.fromkeys(region for row in run for region in row.guest))
+    return Row(span, guest, first.windows, first.forbidden, doorbell=first.doorbell)
