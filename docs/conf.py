@@ -15,7 +15,10 @@ project_copyright = "the guestmap authors, Apache-2.0"
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
+myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
+# Options begin with two hyphens, not with a dash.
+smartquotes = False
 # Examples of bad YAML are meant to be bad.
 suppress_warnings = ["misc.highlighting_failure"]
 highlight_language = "none"

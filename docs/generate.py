@@ -20,6 +20,8 @@ def commands_page() -> str:
     lines = [
         "# Commands",
         "",
+        "## Synopsis",
+        "",
         "```text",
         "guestmap [--version] [-h] COMMAND [OPTIONS] [ARGUMENTS]",
         "```",
@@ -35,6 +37,18 @@ def commands_page() -> str:
         if command is None:
             raise LookupError(name)
         lines += _command(name, command, root)
+    lines += [
+        "## Exit status",
+        "",
+        "0 fine, 1 findings of severity error, 2 usage or unreadable input, 3 QEMU or its monitor",
+        "cannot be reached, 70 a bug: [Exit codes](exit-codes.md).",
+        "",
+        "## See also",
+        "",
+        "[Layout fields](layout.md), guestmap-layout(5);",
+        "[JSON formats](json.md), guestmap-json(7);",
+        "[how MSIs and reserved regions work](../explanation.md), guestmap-regions(7).",
+    ]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -55,14 +69,9 @@ def _command(name: str, command: click.Command, root: click.Context) -> list[str
     options = [
         param.get_help_record(ctx) for param in command.params if isinstance(param, click.Option)
     ]
-    rows = [f"| `{_cell(left)}` | {_cell(right)} |" for left, right in filter(None, options)]
-    if rows:
-        lines += ["| option | meaning |", "|---|---|", *rows, ""]
+    for left, right in filter(None, options):
+        lines += [f"`{' '.join(left.split())}`", f": {' '.join(right.split())}", ""]
     return lines
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 _FOUND = (
