@@ -14,6 +14,7 @@ from planner.cli.complete import files, monitors
 from planner.cli.output import Exit, ReachError, UnreadableError
 from planner.host.profile import Scope
 from qmp_glue.guard.addresses import Address, AddressError, listen_fds
+from qmp_glue.guard.emulator import become_qemu
 from qmp_glue.guard.monitor import MonitorError
 from qmp_glue.guard.policy import Policy, PolicyJudge, PolicyOptions
 from qmp_glue.guard.record import Metrics, Record
@@ -87,6 +88,11 @@ def _mode(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
     metavar="PATH",
     help="With -- QEMU ARGS: have QEMU listen here, so that another guard can take over.",
 )
+@click.option(
+    "--libvirt",
+    is_flag=True,
+    help="With -- QEMU ARGS as libvirt gives them: take over the monitor in them.",
+)
 @click.option("--second", type=click.Choice(["wait", "refuse"]), default="wait", show_default=True)
 @click.option(
     "--stall",
@@ -120,6 +126,7 @@ def command(
     fail_open: bool,
     reconnect: float | None,
     monitor: Address | None,
+    libvirt: bool,
     second: str,
     stall: float,
     mode: int,
@@ -141,8 +148,21 @@ def command(
         raise click.UsageError("give --qmp, or -- and QEMU's command line")
     if monitor and not (argv and monitor.path):
         raise click.UsageError("--monitor takes a path, and goes with -- and QEMU's command line")
+    if libvirt and (place or monitor or reconnect or not argv):
+        raise click.UsageError("--libvirt goes with -- and QEMU's command line, and no address")
+    qemu_pid = None
+    others: tuple[str, ...] = ()
+    if libvirt:
+        try:
+            handover = become_qemu(argv)
+        except AddressError as error:
+            raise ReachError(f"{error}\n{error.help}".strip()) from error
+        qmp, place = Address(fd=handover.qmp_fd), Address(fd=handover.listen_fd)
+        qemu_pid, others, argv = handover.qemu_pid, handover.others, ()
     options = GuardOptions(
         qmp=qmp,
+        qemu_pid=qemu_pid,
+        other_monitors=others,
         argv=argv,
         monitor=monitor,
         listen=place,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -19,11 +20,20 @@ from qmp_glue.guard.assigned import Assigned, UnknownDeviceError, assigned_now
 from qmp_glue.reading import PluggedMemory, read_map, read_memory_devices
 from qmp_glue.session import Session
 
-__all__ = ["CannotJudgeError", "Live", "groups_of", "host_binding", "read_live", "usable_region"]
+__all__ = [
+    "CannotJudgeError",
+    "Live",
+    "groups_of",
+    "host_binding",
+    "memory_reach",
+    "read_live",
+    "usable_region",
+]
 
 #: How much further than asked a virtio-mem device may be used (VIRTIO_MEM_USABLE_EXTENT in
-#: hw/virtio/virtio-mem.c, QEMU 7.2): two of the guest's memory blocks.
+#: hw/virtio/virtio-mem.c, QEMU 7.2 to 10.x): two of the guest's memory blocks, of 128 MiB on x86.
 _EXTENT: Final = {"x86_64": 256 << 20, "i386": 256 << 20}
+#: Two of 512 MiB on Arm; s390x, which came later, has x86's, but nothing is lost by the larger one.
 _LARGEST_EXTENT: Final = 1 << 30
 
 
@@ -67,6 +77,21 @@ def usable_region(requested: int, size: int, block: int, target: str) -> int:
     return min(size, -(-usable // block) * block)
 
 
+def memory_reach(data: Mapping[str, int], target: str) -> int:
+    """Return how far from its start a virtio-mem device may hold memory now.
+
+    A smaller request leaves the usable region as it was, until the guest has given everything back
+    or is reset (``virtio_mem_set_requested_size()`` in hw/virtio/virtio-mem.c, QEMU 7.2), and QEMU
+    does not tell how large it was: while the guest holds more than is requested, its memory may be
+    anywhere in the device.
+
+    :param data: of an entry in query-memory-devices.
+    """
+    if data["size"] > data["requested-size"]:
+        return data["max-size"]
+    return usable_region(data["requested-size"], data["max-size"], data["block-size"], target)
+
+
 async def read_live(session: Session, pid: int | None, sysfs: Path) -> Live:
     """Read the map, the memory devices and the assigned devices.
 
@@ -96,9 +121,7 @@ def _cut(
         data = entry["data"]
         if "requested-size" in data:
             span = Span.sized(data["memaddr"], data["max-size"])
-            limits[span] = usable_region(
-                data["requested-size"], data["max-size"], data["block-size"], target
-            )
+            limits[span] = memory_reach(data, target)
     regions: list[Region] = []
     for region in guest.regions:
         owner = next((d.span for d in plugged if d.span.contains(region.span)), None)

@@ -84,7 +84,7 @@ class Monitor:
         """Call *callback* whenever QEMU has taken everything."""
         self._link.on_drained = callback
 
-    async def open(self, timeout: float) -> None:
+    async def open(self, timeout: float | None) -> None:
         """Wait for the greeting and negotiate.
 
         :raise MonitorError: QEMU does not greet within *timeout* seconds, or not as QEMU does.
@@ -96,6 +96,7 @@ class Monitor:
             async with asyncio.timeout(timeout):
                 self.greeting = await self._greeted
         except TimeoutError:
+            assert timeout is not None
             raise MonitorError(
                 f"QEMU did not greet within {timeout:g} s: another client may hold this monitor"
             ) from None

@@ -39,7 +39,7 @@ __all__ = ["Middlebox"]
 _HIGH_WATER: Final = 1 << 20
 #: Bytes for a client beyond which it is not read from either: it keeps asking and takes no answers.
 _REPLY_WATER: Final = 8 << 20
-#: How long QEMU may take to greet, in seconds.
+#: How long QEMU may take to greet, in seconds, when somebody else may hold its monitor.
 _GREETING_SECONDS: Final = 30.0
 #: How long a client that has stopped sending is waited for, until its last commands are answered.
 _LINGER_SECONDS: Final = 10.0
@@ -92,12 +92,13 @@ class Middlebox:
         """Serve clients of the QEMU at the other end of *sock*; return why that ended.
 
         :param ready: is awaited once QEMU has been negotiated with.
-        :param pid: QEMU's process id, where the caller knows it better than the socket.
+        :param pid: QEMU's process id, where the caller knows it better than the socket; then the
+            monitor is surely free, and a QEMU that allocates its memory first is waited for.
         :raise MonitorError: QEMU does not greet or negotiate.
         """
         monitor = Monitor(sock, self._to_client, pid)
         try:
-            await monitor.open(_GREETING_SECONDS)
+            await monitor.open(None if pid else _GREETING_SECONDS)
             self._monitor = monitor
             monitor.on_drained(self._flow)
             self._journal.event("qemu", greeting=monitor.greeting.decode("utf-8", "replace"))

@@ -31,6 +31,10 @@ class GuardOptions:
 
     #: Where QEMU's monitor is; None when the guard starts QEMU itself.
     qmp: Address | None = None
+    #: QEMU's process id, where the caller knows it better than the socket.
+    qemu_pid: int | None = None
+    #: Options that gave that QEMU another monitor.
+    other_monitors: tuple[str, ...] = ()
     #: QEMU's command line, when the guard starts it.
     argv: tuple[str, ...] = ()
     #: Where a QEMU that the guard starts listens; None for a socket pair.
@@ -159,6 +163,8 @@ class _Guard:
     async def _run_connected(self) -> Outcome:
         options = self._options
         assert options.qmp is not None
+        for option in options.other_monitors:
+            self._record.error("other-monitor", option=option)
         pause = options.reconnect
         if pause is not None:
             # Clients may come and wait; that is all that is promised.
@@ -166,7 +172,7 @@ class _Guard:
         while True:
             try:
                 sock = await asyncio.to_thread(connect, options.qmp)
-                reason = await self._box.serve(sock, self._ready)
+                reason = await self._box.serve(sock, self._ready, options.qemu_pid)
             except (AddressError, MonitorError) as exc:
                 if pause is None:
                     raise

@@ -19,6 +19,7 @@ from planner.span import GIB, MIB, Span, SpanSet
 from qmp_glue.errors import CommandError
 from qmp_glue.guard.assigned import Assigned, UnknownDeviceError, named_by
 from qmp_glue.guard.commands import HMP_HARMLESS
+from qmp_glue.guard.facts import memory_reach
 from qmp_glue.guard.hmp import NotUnderstoodError, harmless, understand
 from qmp_glue.guard.policy import Policy, PolicyOptions
 from qmp_glue.guard.verdicts import Pass, PassedFd, Refuse, Rewrite, Verdict
@@ -384,3 +385,23 @@ def test_growth_past_a_hole_is_a_warning_while_it_does_not_reach(tmp_path: Path)
     (finding,) = verdict.findings
     assert finding.code == "MM702"
     assert "can grow by at most 1.5 GiB" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("size", "requested", "target", "reach"),
+    [
+        (0, 0, "x86_64", 0),
+        (0, 512 * MIB, "x86_64", 768 * MIB),
+        (512 * MIB, 512 * MIB, "x86_64", 768 * MIB),
+        (512 * MIB, 512 * MIB, "aarch64", 1536 * MIB),
+        (0, 3968 * MIB, "x86_64", 4096 * MIB),
+        # The guest has not given back what it was asked to, which may lie anywhere.
+        (512 * MIB, 0, "x86_64", 4096 * MIB),
+        (514 * MIB, 512 * MIB, "x86_64", 4096 * MIB),
+    ],
+)
+def test_how_far_a_virtio_mem_device_may_hold_memory(
+    size: int, requested: int, target: str, reach: int
+) -> None:
+    data = {"size": size, "requested-size": requested, "max-size": 4096 * MIB}
+    assert memory_reach(data | {"block-size": 2 * MIB}, target) == reach

@@ -1,0 +1,231 @@
+"""The guard in the place of the emulator that libvirt starts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from guardkit import Qmp, wait_for
+
+from planner.span import GIB, MIB
+from qmp_glue.guard.addresses import AddressError
+from qmp_glue.guard.emulator import take_over
+
+#: As libvirt 9.0 writes it.
+MONITOR = (
+    *("-chardev", "socket,id=charmonitor,fd=24,server=on,wait=off"),
+    *("-mon", "chardev=charmonitor,id=monitor,mode=control"),
+)
+CONSOLE = ("-chardev", "socket,id=charserial0,fd=25,server=on,wait=off")
+HOLE = (
+    "/sys/kernel/iommu_groups/3/reserved_regions:0x0000000100000000 0x000000013fffffff reserved\n"
+)
+
+
+def test_the_monitor_becomes_a_connected_descriptor() -> None:
+    taken = take_over(["qemu", *CONSOLE, "-S", *MONITOR, "-msg", "timestamp=on"])
+    assert taken is not None
+    assert taken.listen_fd == 24
+    assert taken.command(7) == [
+        *("qemu", *CONSOLE, "-S", "-chardev", "socket,id=charmonitor,fd=7", *MONITOR[2:]),
+        *("-msg", "timestamp=on"),
+    ]
+
+
+def test_older_spellings_mean_the_same() -> None:
+    old = ["qemu", "--chardev", "socket,id=m,fd=3,server,nowait", "--mon", "chardev=m,mode=control"]
+    taken = take_over(old)
+    assert taken is not None
+    assert taken.listen_fd == 3
+    assert taken.command(9)[2] == "socket,id=m,fd=9"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        # How libvirt asks for capabilities.
+        [
+            *("-S", "-no-user-config", "-nodefaults", "-nographic"),
+            *("-machine", "none,accel=kvm:tcg", "-daemonize"),
+            *("-qmp", "unix:/run/probe.monitor,server=on,wait=off"),
+        ],
+        ["-M", "none"],
+        ["--version"],
+        ["-help"],
+    ],
+)
+def test_a_question_passes(args: Sequence[str]) -> None:
+    assert take_over(["qemu", *args]) is None
+
+
+@pytest.mark.parametrize(
+    ("args", "count"),
+    [
+        ([], 0),
+        (["-M", "q35"], 0),
+        (["-M", "q35", "-qmp", "unix:/run/x,server=on,wait=off"], 0),
+        # A human monitor cannot be guarded, a connected one is not libvirt's.
+        (["-chardev", "socket,id=m,fd=3,server=on", "-mon", "chardev=m,mode=readline"], 0),
+        (["-chardev", "socket,id=m,fd=3", "-mon", "chardev=m,mode=control"], 0),
+        (["-chardev", "socket,id=m,path=/x,server=on", "-mon", "chardev=m,mode=control"], 0),
+        ([*MONITOR, *(word.replace("charmonitor", "second") for word in MONITOR)], 2),
+    ],
+)
+def test_a_guest_without_a_monitor_to_take_over_is_refused(args: list[str], count: int) -> None:
+    with pytest.raises(AddressError, match=f"qemu is given {count} control monitors at listening"):
+        take_over(["qemu", *args])
+
+
+@contextlib.contextmanager
+def started(tmp_path: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Start a guarded QEMU as libvirt does: it listens, and passes the descriptor."""
+    path, host = tmp_path / "monitor.sock", tmp_path / "host.txt"
+    host.write_text(HOLE)
+    guard = ["guard", "--libvirt", "--host", host, "--scope", "host", "--log", tmp_path / "log"]
+    with socket.socket(socket.AF_UNIX) as sock, (tmp_path / "err").open("w") as err:
+        sock.bind(str(path))
+        sock.listen(1)
+        fd = sock.fileno()
+        qemu = ["qemu-system-x86_64", "-S", "-display", "none", "-nodefaults", "-M", "q35"]
+        qemu += ["-m", "256M,slots=8,maxmem=8G", *more]
+        qemu += [word.replace("fd=24", f"fd={fd}") for word in MONITOR]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "planner.cli", *map(str, guard), "--", *qemu],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=err,
+            pass_fds=(fd,),
+            text=True,
+        )
+    try:
+        yield process, path
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def _comm(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text()
+
+
+def _guard_of(folder: Path) -> int:
+    """Return the pid of the guard that writes the log in *folder*."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if os.fsencode(folder / "log") in words:
+                    return int(entry.name)
+    return 0
+
+
+@pytest.mark.qemu
+def test_libvirts_process_is_qemu_and_its_monitor_the_guard(tmp_path: Path) -> None:
+    with started(tmp_path, "-qmp", "null") as (process, path), Qmp(path) as client:
+        assert _comm(process.pid).startswith("qemu")
+        guard = _guard_of(tmp_path)
+        assert Path(f"/proc/{guard}/stat").read_text().split()[3] != str(process.pid)
+        client.command("object-add", qom_type="memory-backend-ram", id="m0", size=256 * MIB)
+        plug = {"driver": "pc-dimm", "id": "d0", "memdev": "m0"}
+        refused = client.command("device_add", **plug, addr=4 * GIB)
+        assert "guestmap MM401: memory 'd0'" in refused["error"]["desc"]
+        assert client.command("device_add", **plug) == {"return": {}}
+        (device,) = client.command("query-memory-devices")["return"]
+        assert device["data"]["addr"] == 5 * GIB
+        client.sock.close()
+        # libvirtd comes back after a restart.
+        with Qmp(path) as again:
+            again.command("quit")
+            assert again.ended()
+        assert process.wait(20) == 0
+        wait_for(lambda: not Path(f"/proc/{guard}").exists(), "the guard's end")
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert lines[0]["event"] == "other-monitor"
+    assert lines[0]["option"] == "-qmp null"
+    assert [line["event"] for line in lines].count("other-monitor") == 1
+    assert (tmp_path / "err").read_text() == ""
+
+
+@pytest.mark.qemu
+def test_nobody_waits_for_a_dead_guard(tmp_path: Path) -> None:
+    with started(tmp_path) as (process, path), Qmp(path) as client:
+        os.kill(_guard_of(tmp_path), signal.SIGKILL)
+        assert client.ended()
+        with pytest.raises(ConnectionRefusedError):
+            Qmp(path)
+        assert process.poll() is None
+
+
+@pytest.mark.qemu
+def test_what_qemu_says_at_its_end_is_passed_on(tmp_path: Path) -> None:
+    with started(tmp_path, "-device", "nosuch") as (process, path):
+        with Qmp(path, caps=False) as client:
+            assert client.ended()
+        assert process.wait(20) == 1
+    said = (tmp_path / "err").read_text()
+    assert "'nosuch' is not a valid device model name" in said
+
+
+def run(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "planner.cli", "guard", *args],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.qemu
+def test_a_question_is_qemus_to_answer() -> None:
+    result = run("--libvirt", "--", "qemu-system-x86_64", "-version")
+    assert result.returncode == 0
+    assert re.match(r"QEMU emulator version \d", result.stdout)
+
+
+@pytest.mark.qemu
+def test_the_shipped_script_is_an_emulator(tmp_path: Path) -> None:
+    (tmp_path / "guestmap").symlink_to(Path(sys.executable).with_name("guestmap"))
+    result = subprocess.run(
+        [ROOT / "scripts" / "guestmap-emulator", "--version"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("QEMU emulator version ")
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "words"),
+    [
+        (["--libvirt"], 2, "give --qmp, or -- and QEMU's command line"),
+        (["--libvirt", "--listen", "./x", "--", "qemu"], 2, "--libvirt goes with -- and QEMU's"),
+        (["--libvirt", "--", "qemu", "-M", "q35"], 3, "qemu is given 0 control monitors"),
+        (
+            ["--libvirt", "--", "/nowhere/qemu", "-version"],
+            3,
+            "cannot start /nowhere/qemu: No such",
+        ),
+        (["--libvirt", "--", "qemu", *MONITOR], 3, "descriptor 24 is no socket: Bad file"),
+    ],
+)
+def test_misuse_is_said_before_qemu_starts(args: list[str], status: int, words: str) -> None:
+    result = run(*args)
+    assert result.returncode == status
+    assert words in result.stderr
