@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, any_patch
 
 pytestmark = pytest.mark.qemu
 
@@ -73,6 +73,7 @@ def printed(command: str, folder: Path) -> str:
 
 
 def matches(shown: str, real: str) -> bool:
+    shown, real = any_patch(shown), any_patch(real)
     lines = [".*" if line == ANY else re.escape(line) for line in shown.splitlines()]
     pattern = "".join("(?:.*\n)*" if line == ".*" else f"{line}\n" for line in lines)
     return re.fullmatch(pattern, real) is not None
