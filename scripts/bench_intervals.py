@@ -115,7 +115,7 @@ def main() -> None:
         "numpy": (with_numpy, 10**6),
         "intervaltree": (with_intervaltree, 10**4 if arguments.quick else 10**5),
         "portion, in bulk": (with_portion, 10**4 if arguments.quick else 10**5),
-        "portion, one by one": (with_portion_stepwise, 10**3 if arguments.quick else 10**4),
+        "portion, one by one": (with_portion_stepwise, 10**3),
     }
     print("regions      ours" + "".join(f"{name:>24}" for name in limits))
     previous = None
