@@ -9,11 +9,10 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import yaml
+from clock import best
 
 ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = 0.3
@@ -39,15 +38,6 @@ def make_layout(regions: int, *, spread: bool) -> str:
         else:
             lines.append(f"  - {{name: bar{number}, kind: mmio, base: {base:#x}, size: 1MiB}}\n")
     return HEAD + "".join(lines)
-
-
-def best(work: Callable[[], object], rounds: int = 5) -> float:
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def main() -> None:

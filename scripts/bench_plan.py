@@ -6,9 +6,9 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from clock import best
 
 ROOT = Path(__file__).resolve().parent.parent
 LINES = """\
@@ -60,15 +60,6 @@ def read_everything(root: Path) -> int:
             for key in ("vendor", "device", "class"):
                 total += len((device / key).read_bytes())
     return total
-
-
-def best(work: Callable[[], object], rounds: int = 7) -> float:
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def main() -> None:

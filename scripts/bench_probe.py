@@ -8,9 +8,9 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from clock import best
 
 ROOT = Path(__file__).resolve().parent.parent
 LINES = (
@@ -34,15 +34,6 @@ def by_hand(words: list[str]) -> None:
                 monitor.write(json.dumps({"execute": command}).encode())
                 monitor.flush()
             process.wait()
-
-
-def best(work: Callable[[], object], rounds: int) -> float:
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import TextIO
 import click
 
 from planner.cli.complete import files, monitors
+from planner.cli.judging import judging_options
 from planner.cli.output import Exit, ReachError, UnreadableError
 from planner.host.profile import Scope
 from qmp_glue.guard.addresses import Address, AddressError, listen_fds
@@ -56,25 +57,7 @@ def _mode(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
     metavar="ADDR",
     help="Where clients connect. Left out when systemd passes the socket.",
 )
-@click.option(
-    "--host",
-    default="/sys",
-    metavar="PROFILE",
-    shell_complete=files,
-    help="Host facts. Default: this host's.",
-)
-@click.option(
-    "--scope",
-    type=click.Choice([scope.value for scope in Scope]),
-    default=Scope.ASSIGNED.value,
-    show_default=True,
-    help="Memory must suit the assigned devices' groups, or every group of the host.",
-)
-@click.option(
-    "--steer/--no-steer",
-    default=True,
-    help="Choose a safe address where QEMU's own would collide; or refuse.",
-)
+@judging_options
 @click.option("--fail-open", is_flag=True, help="Pass, and log, what cannot be judged.")
 @click.option(
     "--reconnect",

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from planner.cli.complete import files, monitors, plugged
+from planner.cli.complete import monitors, plugged
+from planner.cli.judging import judging_options
 from planner.cli.output import (
     Exit,
     ReachError,
@@ -46,25 +47,7 @@ _MEMORY = ("pc-dimm", "nvdimm", "virtio-mem", "virtio-pmem", "memory-backend-")
     metavar="OBJECT",
     help="An object to add first, mostly the memory backend: type,id=...,size=... or JSON.",
 )
-@click.option(
-    "--host",
-    default="/sys",
-    metavar="PROFILE",
-    shell_complete=files,
-    help="Host facts. Default: this host's.",
-)
-@click.option(
-    "--scope",
-    type=click.Choice([scope.value for scope in Scope]),
-    default=Scope.ASSIGNED.value,
-    show_default=True,
-    help="Memory must suit the assigned devices' groups, or every group of the host.",
-)
-@click.option(
-    "--steer/--no-steer",
-    default=True,
-    help="Choose a safe address where QEMU's own would collide; or refuse.",
-)
+@judging_options
 @click.option("--dry-run", is_flag=True, help="Judge only; change nothing.")
 @json_option
 def command(

@@ -377,6 +377,6 @@ def test_diff_with_a_running_qemu_that_is_not_there(plan: Path) -> None:
 @pytest.mark.parametrize("name", ["show", "diff"])
 def test_help_begins_with_an_example(name: str) -> None:
     command = {"show": show_command, "diff": diff_command}[name]
-    text = CliRunner().invoke(command, ["-h"]).stdout
+    text = CliRunner().invoke(command, ["--help"]).stdout
     assert "  Example:\n" in text
     assert text.count(f"\n    guestmap {name} ") == 4
