@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import click
 
 from planner.cli.complete import devices, files
 from planner.cli.exits import Exit, ReachError, UnreadableError
+from planner.cli.facts import device_names, read_facts
 from planner.cli.output import (
     color_option,
     exit_for,
@@ -22,8 +22,7 @@ from planner.cli.output import (
 from planner.draw.check_text import repair_text
 from planner.findings import Finding, Severity
 from planner.forbidden import Binding, bind
-from planner.host.profile import HostProfile, Scope
-from planner.host.read import HostUnreadableError, read_host
+from planner.host.profile import Scope
 from planner.machine.argv import ArgvError
 from planner.machine.commandline import CommandLine
 from planner.machine.registry import for_type
@@ -67,6 +66,7 @@ class _Checked:
     "devices",
     multiple=True,
     metavar="BDF",
+    callback=device_names,
     shell_complete=devices,
     help="A host device to judge besides those on the command line; repeatable.",
 )
@@ -112,19 +112,9 @@ def command(
 
 
 def _binding(line: CommandLine, paths: tuple[str, ...], devices: tuple[str, ...]) -> Binding:
-    profiles: list[HostProfile] = []
-    for path in paths or ("/sys",):
-        try:
-            profiles.append(read_host(Path(path)))
-        except HostUnreadableError as error:
-            raise UnreadableError(str(error)) from error
-    named = {device.host for device in line.assigned if device.host} | set(map(_full, devices))
+    profiles = [read_facts(path) for path in paths or ("/sys",)]
+    named = {device.host for device in line.assigned if device.host} | set(devices)
     return bind(profiles, Scope.ASSIGNED if named else Scope.HOST, named)
-
-
-def _full(device: str) -> str:
-    """Return a PCI address with its domain."""
-    return f"0000:{device}" if device.count(":") == 1 and "." in device else device
 
 
 def _map(line: CommandLine, *, model: bool) -> tuple[GuestMap, tuple[str, ...]]:

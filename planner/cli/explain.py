@@ -122,14 +122,11 @@ def _page(code: str, *, as_json: bool, color: bool) -> Exit:
 
 
 def _log(what: str, hosts: tuple[str, ...], *, as_json: bool, color: bool) -> Exit:
-    from planner.host.read import HostUnreadableError, read_host  # noqa: PLC0415  # only for logs
+    from planner.cli.facts import read_facts  # noqa: PLC0415  # only for logs
     from planner.symptoms import Symptom, recognise  # noqa: PLC0415  # only for logs
 
     data, _ = read_bytes(what)
-    try:
-        profiles = [read_host(path) for path in hosts]
-    except HostUnreadableError as error:
-        raise UnreadableError(str(error)) from error
+    profiles = [read_facts(path) for path in hosts]
     symptoms: list[Symptom] = recognise(data.decode("utf-8", errors="replace"), profiles)
     if as_json:
         print_json(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from planner.cli.complete import devices, files
+from planner.cli.facts import device_names, read_facts
 from planner.cli.output import (
     Exit,
     UnreadableError,
@@ -20,13 +20,10 @@ from planner.cli.output import (
 )
 from planner.host.profile import HostProfile, Scope
 from planner.host.profile_fields import checked_page
-from planner.host.read import HostUnreadableError, read_host
 from planner.rules.host import judge_host
 from planner.units import UnitError, parse_size
 
 __all__ = ["command"]
-
-_SHORT_BDF = re.compile(r"[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]\Z")
 
 
 def _page_size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
@@ -36,15 +33,6 @@ def _page_size(_ctx: click.Context, _param: click.Parameter, value: str | None) 
         return checked_page(parse_size(value), value)
     except UnitError as error:
         raise click.BadParameter(str(error)) from error
-
-
-def _devices(
-    _ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Write PCI addresses as sysfs does; other names are platform devices."""
-    return tuple(
-        f"0000:{name.lower()}" if _SHORT_BDF.match(name) else name for name in dict.fromkeys(value)
-    )
 
 
 @click.command("host", context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,7 +55,7 @@ def _devices(
     multiple=True,
     metavar="BDF",
     shell_complete=devices,
-    callback=_devices,
+    callback=device_names,
     help="A device to be assigned: only its group counts. Repeatable.",
 )
 @click.option(
@@ -123,10 +111,7 @@ def command(
         raise click.UsageError("--scope assigned needs --device")
     if output == "-" and as_json:
         raise click.UsageError("--json and -o - would both write to stdout")
-    try:
-        host = read_host(profile or sysfs or "/sys")
-    except HostUnreadableError as error:
-        raise UnreadableError(str(error)) from error
+    host = read_facts(profile or sysfs or "/sys")
     host = _told(host, address_bits, doorbells, page_size)
     chosen = Scope(scope) if scope else (Scope.ASSIGNED if devices else Scope.HOST)
     findings = judge_host(host, chosen, devices)

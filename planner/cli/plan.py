@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from planner.cli.complete import files
-from planner.cli.exits import UnreadableError
+from planner.cli.facts import read_facts
 from planner.cli.output import (
     Exit,
     color_option,
@@ -27,7 +27,6 @@ from planner.draw.plan_text import plan_text
 from planner.findings import Finding
 from planner.host.document import facts_sha256
 from planner.host.profile import HostProfile, Scope
-from planner.host.read import HostUnreadableError, read_host
 from planner.layout.load import load
 from planner.layout.model import Layout
 from planner.plan import Source, make_plan
@@ -131,10 +130,7 @@ def read_hosts(
     profiles: list[HostProfile] = []
     inputs: dict[str, Source] = {}
     for path in chosen or [Path("/sys")]:
-        try:
-            profile = read_host(path)
-        except HostUnreadableError as error:
-            raise UnreadableError(str(error)) from error
+        profile = read_facts(path)
         profiles.append(profile)
         inputs[f"host:{profile.name}"] = Source(str(path), facts_sha256(profile))
     return profiles, inputs

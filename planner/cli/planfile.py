@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.cli.exits import UnreadableError
+from planner.cli.facts import read_facts
 from planner.document import (
     DocumentError,
     read_doorbell,
@@ -21,7 +22,6 @@ from planner.document import (
 from planner.findings import Finding, Severity
 from planner.forbidden import Forbidden
 from planner.host.document import facts_sha256
-from planner.host.read import HostUnreadableError, read_host
 from planner.machine.request import MachineRequest
 from planner.region import Region, Window
 from planner.span import Span
@@ -119,8 +119,5 @@ def _stale(document: Mapping[str, Any], folder: Path) -> list[Finding]:
 
 def _hash(name: str, place: Path) -> str:
     if name.startswith("host:"):
-        try:
-            return facts_sha256(read_host(place))
-        except HostUnreadableError as error:
-            raise UnreadableError(str(error)) from error
+        return facts_sha256(read_facts(place))
     return sha256(place.read_bytes()).hexdigest()

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from planner.cli.exits import Exit, UnreadableError
+from planner.cli.facts import read_facts
 from planner.cli.output import show_findings
 from planner.cli.sources import looks_like_profile, read_bytes
 from planner.document import FORMAT as PLAN_FORMAT
@@ -27,7 +28,7 @@ from planner.findings import Severity, worst
 from planner.forbidden import Binding, bind
 from planner.host.dump import looks_like_dump
 from planner.host.profile import HostProfile, Scope
-from planner.host.read import HostUnreadableError, read_host, read_profile_bytes
+from planner.host.read import read_profile_bytes
 from planner.region import GuestMap
 from planner.verdict import judge_hosts, judge_map
 
@@ -65,7 +66,7 @@ class Hosts:
         if not self.paths:
             return None
         scope = self.scope or (Scope.ASSIGNED if devices else Scope.HOST)
-        return bind([_host(path) for path in self.paths], scope, devices)
+        return bind([read_facts(path) for path in self.paths], scope, devices)
 
 
 def of_file(path: str, hosts: Hosts) -> Exhibit:
@@ -75,7 +76,7 @@ def of_file(path: str, hosts: Hosts) -> Exhibit:
     :raise SystemExit: it is a layout with errors, which have been shown.
     """
     if path != "-" and Path(path).is_dir():
-        return _of_profile(_host(path), hosts)
+        return _of_profile(read_facts(path), hosts)
     data, name = read_bytes(path)
     if data.lstrip()[:1] == b"{":
         return _of_json(data, name, hosts)
@@ -117,13 +118,6 @@ def of_words(words: tuple[str, ...], hosts: Hosts, *, model: bool) -> Exhibit:
     return replace(found, notes=(*found.notes, *(f"left out: {word}" for word in left_out)))
 
 
-def _host(path: str) -> HostProfile:
-    try:
-        return read_host(path)
-    except HostUnreadableError as error:
-        raise UnreadableError(str(error)) from error
-
-
 def _of_guest(title: str, guest: GuestMap, hosts: Hosts, devices: Sequence[str] = ()) -> Exhibit:
     binding = hosts.binding(devices)
     findings = [*judge_hosts(binding), *judge_map(guest, binding)] if binding else []
@@ -131,7 +125,7 @@ def _of_guest(title: str, guest: GuestMap, hosts: Hosts, devices: Sequence[str] 
 
 
 def _of_profile(profile: HostProfile, hosts: Hosts) -> Exhibit:
-    named = [_host(path) for path in hosts.paths]
+    named = [read_facts(path) for path in hosts.paths]
     binding = bind([profile, *named], Scope.HOST, ())
     title = ", ".join(host.name for host in (profile, *named))
     return of_map(title, None, binding, judge_hosts(binding))
