@@ -8,8 +8,8 @@ import click
 
 from planner.cli.exits import Exit, UnreadableError
 from planner.cli.output import color_option, json_option, painter, print_json
-from planner.cli.picture import FORMATS, Target, put, render
-from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_words
+from planner.cli.picture import Target, picture_options, put, render
+from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_words, subject_options
 from planner.draw.difference import (
     Difference,
     compare,
@@ -35,16 +35,9 @@ _PAINTS = {"-": "error", "+": "ram", "@": "note"}
     metavar="PROFILE",
     help="Host profile to plan layouts against, and to show beside maps; repeatable.",
 )
-@click.option(
-    "--scope",
-    type=click.Choice([scope.value for scope in Scope]),
-    help="Which host regions bind: those of the devices named, or all.",
-)
-@click.option("--model", is_flag=True, help="Take a command line's map from the machine tables.")
+@subject_options
 @click.option("-u", "--unified", is_flag=True, help="Print a unified diff, one line a region.")
-@click.option("--format", "chosen", type=click.Choice(FORMATS), help="Default: by OUT's suffix.")
-@click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
-@click.option("--no-collapse", is_flag=True, help="Show each of a run of equal regions by itself.")
+@picture_options
 @json_option
 @color_option
 @click.pass_context

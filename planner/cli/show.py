@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from planner.cli.output import Exit, color_option, json_option
-from planner.cli.picture import FORMATS, Target, looks_like_picture, put, render
-from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_words
+from planner.cli.picture import Target, looks_like_picture, picture_options, put, render
+from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_words, subject_options
 from planner.draw.columns import scene_of
 from planner.draw.exhibit import Exhibit
 from planner.host.profile import Scope
@@ -25,15 +25,8 @@ __all__ = ["command"]
     help="Host profile, pasted dump or sysfs tree to show beside; repeatable. Default: a layout's"
     " own hosts; none for maps.",
 )
-@click.option(
-    "--scope",
-    type=click.Choice([scope.value for scope in Scope]),
-    help="Which host regions bind: those of the devices named, or all.",
-)
-@click.option("--model", is_flag=True, help="Take a command line's map from the machine tables.")
-@click.option("--format", "chosen", type=click.Choice(FORMATS), help="Default: by OUT's suffix.")
-@click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
-@click.option("--no-collapse", is_flag=True, help="Show each of a run of equal regions by itself.")
+@subject_options
+@picture_options
 @json_option
 @color_option
 @click.pass_context
