@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from planner.emit.argv import IOMMU_ID, machine_word, root_port
-from planner.emit.qmp import Command, plug_commands
+from planner.argv.qmp import Command, plug_commands
+from planner.argv.write import IOMMU_ID, machine_word, root_port
 from planner.findings import Finding
-from planner.forbidden import Forbidden
+from planner.judge.difference import compare_maps
+from planner.judge.forbidden import Forbidden
 from planner.machine.request import MachineRequest
 from planner.region import GuestMap
-from planner.rules.difference import compare_maps
 from planner.span import Span
 from planner.units import show_size
 from qmp_glue.errors import CommandError

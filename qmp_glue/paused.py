@@ -10,9 +10,9 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from planner.machine.argv import ArgvError, Option
-from planner.machine.commandline import IOMMUS, MEMORY_DEVICES, CommandLine, machine_keys
-from planner.machine.keyval import emit_keyval
+from planner.argv.keyval import emit_keyval
+from planner.argv.line import IOMMUS, MEMORY_DEVICES, CommandLine, machine_keys
+from planner.argv.split import ArgvError, Option
 from planner.machine.options import qemu_size
 from planner.machine.request import MachineRefusedError
 from planner.span import MIB, align_up

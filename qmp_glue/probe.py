@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from planner.machine.commandline import CommandLine, parse_argv
-from planner.machine.keyval import emit_keyval
+from planner.argv.keyval import emit_keyval
+from planner.argv.line import CommandLine, parse_argv
 from planner.region import GuestMap
 from qmp_glue.errors import GlueError, LostError, SilentError, StartError
 from qmp_glue.files import image_size, page_size

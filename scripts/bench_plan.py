@@ -70,7 +70,7 @@ def main() -> None:
     from planner.host.profile import Scope
     from planner.host.read import read_host
     from planner.layout.load import load
-    from planner.plan import make_plan
+    from planner.place.plan import make_plan
 
     layout, problems = load(LAYOUT.encode(), "bench.yaml")
     if layout is None:

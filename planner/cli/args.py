@@ -6,10 +6,10 @@ import shlex
 
 import click
 
+from planner.argv.write import Emission, emit_argv
 from planner.cli.complete import files
 from planner.cli.output import exit_for, json_option, print_json, show_findings
 from planner.cli.planfile import OpenPlan, open_plan
-from planner.emit.argv import Emission, emit_argv
 
 __all__ = ["command"]
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from planner.argv.line import CommandLine
+from planner.argv.split import ArgvError
 from planner.cli.complete import devices, files
 from planner.cli.exits import Exit, ReachError, UnreadableError
 from planner.cli.facts import device_names, read_facts
@@ -21,18 +23,16 @@ from planner.cli.output import (
 )
 from planner.draw.check_text import repair_text
 from planner.findings import Finding, Severity
-from planner.forbidden import Binding, bind
 from planner.host.profile import Scope
-from planner.machine.argv import ArgvError
-from planner.machine.commandline import CommandLine
+from planner.judge.forbidden import Binding, bind
+from planner.judge.ram import judge_ram
+from planner.judge.verdict import judge_hosts, judge_map
 from planner.machine.registry import for_type
 from planner.machine.request import MachineRefusedError, NotModelledError
-from planner.plan import piece_driver
+from planner.place.plan import piece_driver
+from planner.place.repair import Repair, RepairError, narrow, repair
 from planner.region import GuestMap
-from planner.repair import Repair, RepairError, narrow, repair
-from planner.rules.ram import judge_ram
 from planner.units import show_size
-from planner.verdict import judge_hosts, judge_map
 from qmp_glue.errors import GlueError
 from qmp_glue.probe import probe_line, read_argv
 

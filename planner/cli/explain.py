@@ -14,7 +14,7 @@ from planner.cli.output import Exit, UnreadableError, color_option, json_option,
 from planner.cli.sources import read_bytes
 from planner.draw.diagnostic import harmless
 from planner.findings import CODES, span_json
-from planner.layout.words import nearest
+from planner.text.words import nearest
 
 __all__ = ["command", "page"]
 
@@ -123,7 +123,7 @@ def _page(code: str, *, as_json: bool, color: bool) -> Exit:
 
 def _log(what: str, hosts: tuple[str, ...], *, as_json: bool, color: bool) -> Exit:
     from planner.cli.facts import read_facts  # noqa: PLC0415  # only for logs
-    from planner.symptoms import Symptom, recognise  # noqa: PLC0415  # only for logs
+    from planner.explain.symptoms import Symptom, recognise  # noqa: PLC0415  # only for logs
 
     data, _ = read_bytes(what)
     profiles = [read_facts(path) for path in hosts]

@@ -20,7 +20,7 @@ from planner.cli.output import (
 )
 from planner.host.profile import HostProfile, Scope
 from planner.host.profile_fields import checked_page
-from planner.rules.host import judge_host
+from planner.judge.host import judge_host
 from planner.units import UnitError, parse_size
 
 __all__ = ["command"]
@@ -118,7 +118,7 @@ def command(
     if output:
         _write(host, output)
     if as_json:
-        from planner.host.document import host_document  # noqa: PLC0415  # only what is asked for
+        from planner.documents.host import host_document  # noqa: PLC0415  # only what is asked for
 
         print_json(host_document(host, chosen, devices, findings))
     elif output != "-":

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from planner.argv.keyval import KeyvalError, is_json, parse_keyval
 from planner.cli.complete import monitors, plugged
 from planner.cli.judging import judging_options
 from planner.cli.output import (
@@ -17,7 +18,6 @@ from planner.cli.output import (
     show_findings,
 )
 from planner.host.profile import Scope
-from planner.machine.keyval import KeyvalError, is_json, parse_keyval
 from planner.units import UnitError, parse_size
 from qmp_glue.errors import GlueError
 from qmp_glue.guard.policy import PolicyOptions

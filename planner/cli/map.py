@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
+from planner.argv.split import ArgvError
 from planner.cli.complete import files, monitors
 from planner.cli.exits import Exit, ReachError, UnreadableError
 from planner.cli.output import color_option, json_option, painter, print_json
 from planner.draw.map_text import map_json, map_text
-from planner.machine.argv import ArgvError
 from planner.machine.registry import for_type
 from planner.machine.request import MachineRefusedError, NotModelledError
 from planner.region import GuestMap

@@ -15,9 +15,9 @@ from planner.cli.exits import Exit, ReachError, UnreadableError
 from planner.findings import Severity
 from planner.host.profile import HostProfile
 from planner.host.read import HostUnreadableError, read_host
-from planner.layout.devices import normalise_device
 from planner.layout.draft import Draft, candidates, families, write_draft
 from planner.layout.load import load
+from planner.text.devices import normalise_device
 from planner.units import UnitError, parse_size
 
 __all__ = ["command"]
@@ -172,8 +172,8 @@ def _from_argv(argv: tuple[str, ...], name: str, what: str = "the command line")
 
     :raise UsageError: it cannot be read, or asks for what the tables do not know.
     """
-    from planner.machine.argv import ArgvError  # noqa: PLC0415  # only with --from
-    from planner.machine.commandline import parse_argv  # noqa: PLC0415
+    from planner.argv.line import parse_argv  # noqa: PLC0415
+    from planner.argv.split import ArgvError  # noqa: PLC0415  # only with --from
     from planner.machine.request import MachineRefusedError, NotModelledError  # noqa: PLC0415
 
     try:

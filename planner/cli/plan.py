@@ -21,15 +21,15 @@ from planner.cli.output import (
     terminal_is_ascii,
 )
 from planner.cli.sources import read_bytes
-from planner.document import FORMAT, VERSION, plan_json
+from planner.documents.host import facts_sha256
+from planner.documents.plan import FORMAT, VERSION, plan_json
 from planner.draw.diagnostic import source_text
 from planner.draw.plan_text import plan_text
 from planner.findings import Finding
-from planner.host.document import facts_sha256
 from planner.host.profile import HostProfile, Scope
 from planner.layout.load import load
 from planner.layout.model import Layout
-from planner.plan import Source, make_plan
+from planner.place.plan import Source, make_plan
 
 __all__ = ["command"]
 

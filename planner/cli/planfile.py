@@ -12,7 +12,8 @@ from typing import Any
 
 from planner.cli.exits import UnreadableError
 from planner.cli.facts import read_facts
-from planner.document import (
+from planner.documents.host import facts_sha256
+from planner.documents.plan import (
     DocumentError,
     read_doorbell,
     read_forbidden,
@@ -20,8 +21,7 @@ from planner.document import (
     read_request,
 )
 from planner.findings import Finding, Severity
-from planner.forbidden import Forbidden
-from planner.host.document import facts_sha256
+from planner.judge.forbidden import Forbidden
 from planner.machine.request import MachineRequest
 from planner.region import Region, Window
 from planner.span import Span

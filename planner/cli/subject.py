@@ -14,8 +14,8 @@ from planner.cli.exits import Exit, UnreadableError
 from planner.cli.facts import read_facts
 from planner.cli.output import show_findings
 from planner.cli.sources import looks_like_profile, read_bytes
-from planner.document import FORMAT as PLAN_FORMAT
-from planner.document import DocumentError
+from planner.documents.plan import FORMAT as PLAN_FORMAT
+from planner.documents.plan import DocumentError
 from planner.draw.exhibit import (
     MAP_FORMAT,
     Exhibit,
@@ -25,12 +25,12 @@ from planner.draw.exhibit import (
     of_plan_document,
 )
 from planner.findings import Severity, worst
-from planner.forbidden import Binding, bind
 from planner.host.dump import looks_like_dump
 from planner.host.profile import HostProfile, Scope
 from planner.host.read import read_profile_bytes
+from planner.judge.forbidden import Binding, bind
+from planner.judge.verdict import judge_hosts, judge_map
 from planner.region import GuestMap
-from planner.verdict import judge_hosts, judge_map
 
 __all__ = ["AfterDashes", "Hosts", "of_address", "of_file", "of_words", "subject_options"]
 
@@ -103,8 +103,8 @@ def of_words(words: tuple[str, ...], hosts: Hosts, *, model: bool) -> Exhibit:
     :raise UnreadableError: the command line cannot be read.
     :raise ReachError: the program cannot be started.
     """
+    from planner.argv.split import ArgvError  # noqa: PLC0415
     from planner.cli.map import modelled, probed  # noqa: PLC0415  # as above
-    from planner.machine.argv import ArgvError  # noqa: PLC0415
     from qmp_glue.probe import read_argv  # noqa: PLC0415
 
     left_out: tuple[str, ...] = ()
@@ -161,7 +161,7 @@ def _of_layout(data: bytes, name: str, hosts: Hosts) -> Exhibit:
     from planner.cli.plan import read_hosts  # noqa: PLC0415  # only for layouts
     from planner.draw.diagnostic import source_text  # noqa: PLC0415
     from planner.layout.load import load  # noqa: PLC0415  # imports yaml
-    from planner.plan import make_plan  # noqa: PLC0415
+    from planner.place.plan import make_plan  # noqa: PLC0415
 
     layout, findings = load(data, name)
     if findings:

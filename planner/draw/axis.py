@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from planner.doorbell import Doorbell
-from planner.forbidden import Forbidden
+from planner.judge.forbidden import Forbidden
+from planner.place.doorbell import Doorbell
 from planner.region import GuestMap, Kind, Region, Window
 from planner.span import MIB, Span
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable
 from difflib import unified_diff
 
-from planner.repair import Repair
+from planner.place.repair import Repair
 
 __all__ = ["repair_text"]
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from planner.draw.diagnostic import harmless
 from planner.draw.exhibit import Exhibit, groups_fact
 from planner.draw.scene import Box, Clash, Column, Mark, Role, Scene, Style, make_scene
-from planner.forbidden import BEYOND_APERTURE, shorten
+from planner.judge.forbidden import BEYOND_APERTURE, shorten
 from planner.region import GuestMap, Kind, Region, Window
 from planner.span import Span
 from planner.units import show_size

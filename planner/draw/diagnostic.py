@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from planner.findings import Finding, Party, Severity
-from planner.forbidden import shorten
+from planner.judge.forbidden import shorten
 from planner.region import Loc
 from planner.units import show_span
 

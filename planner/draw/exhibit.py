@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from planner.document import DocumentError, read_forbidden, read_map
+from planner.documents.plan import DocumentError, read_forbidden, read_map
 from planner.findings import CODES, Finding, Severity
-from planner.forbidden import Binding, Forbidden, shorten
 from planner.host.profile import Group, HostProfile
-from planner.plan import Plan
+from planner.judge.forbidden import Binding, Forbidden, shorten
+from planner.place.plan import Plan
 from planner.region import GuestMap, Kind, Origin, Region, Window, WindowKind
 from planner.span import Span, SpanSet
 from planner.units import show_size

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from planner.documents.host import msi_window_bytes
 from planner.findings import Finding
-from planner.host.document import msi_window_bytes
 from planner.host.doorbells import LARGEST_PAGE, SOFTWARE_MSI, capacity, software_window
 from planner.host.profile import Device, Group, HostProfile, Scope
 from planner.host.reserved import groups_words

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from planner.draw.axis import Row, rows
-from planner.forbidden import BEYOND_APERTURE, shorten
-from planner.plan import Plan
+from planner.judge.forbidden import BEYOND_APERTURE, shorten
+from planner.place.plan import Plan
 from planner.units import show_size
 
 __all__ = ["plan_text"]

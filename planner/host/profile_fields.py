@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
 
-from planner.collect import Collector
 from planner.region import Loc
+from planner.text.collect import Collector
+from planner.text.source import Mapping, Node, Scalar
+from planner.text.source import Sequence as ListNode
 from planner.units import UnitError, parse_address, parse_size
-from planner.yaml_source import Mapping, Node, Scalar
-from planner.yaml_source import Sequence as ListNode
 
 __all__ = ["Fields"]
 

@@ -11,7 +11,6 @@ import hashlib
 from dataclasses import replace
 from pathlib import PurePath
 
-from planner.collect import Collector
 from planner.findings import CODES, Finding, Severity
 from planner.host.dump import WHOLE_HOST, DumpLines, sort_ids
 from planner.host.profile import BridgeWindow, Device, Group, HostProfile
@@ -19,7 +18,8 @@ from planner.host.profile_fields import Fields
 from planner.host.reserved import LineReader, Reserved, groups_party, groups_words
 from planner.region import Loc, Origin
 from planner.span import ADDRESS_LIMIT, Span
-from planner.yaml_source import Limits, Node, Scalar, read
+from planner.text.collect import Collector
+from planner.text.source import Limits, Node, Scalar, read
 
 __all__ = ["IOMMU_KINDS", "SCHEMA", "parse_profile"]
 

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from planner.layout.devices import normalise_device
-from planner.layout.fields import Field, Items, Record
 from planner.layout.schema import LAYOUT
-from planner.layout.values import Address, Device, Size, Text
-from planner.yaml_source import Mapping, Node, Scalar, comments, read
+from planner.text.devices import normalise_device
+from planner.text.fields import Field, Items, Record
+from planner.text.source import Mapping, Node, Scalar, comments, read
+from planner.text.values import Address, Device, Size, Text
 
 __all__ = ["canonical", "spell"]
 

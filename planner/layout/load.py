@@ -5,11 +5,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-from planner.collect import Collector
 from planner.findings import Finding
 from planner.host.profile import Scope
-from planner.layout.fields import Loaded
-from planner.layout.fields import load as load_fields
 from planner.layout.meaning import Board, check
 from planner.layout.model import (
     PREFERRED_DOORBELL,
@@ -21,7 +18,10 @@ from planner.layout.model import (
 )
 from planner.layout.schema import LAYOUT
 from planner.region import Loc
-from planner.yaml_source import read
+from planner.text.collect import Collector
+from planner.text.fields import Loaded
+from planner.text.fields import load as load_fields
+from planner.text.source import read
 
 __all__ = ["load"]
 

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from planner.collect import Collector
 from planner.findings import CODES, Severity
 from planner.graph import Node, overlaps
-from planner.layout.fields import Loaded
 from planner.layout.machine_options import is_known, known_options
-from planner.layout.words import nearest
 from planner.region import Kind, Loc, Origin, Region, Window, WindowKind
 from planner.span import ADDRESS_LIMIT, GIB, MIB, Span
+from planner.text.collect import Collector
+from planner.text.fields import Loaded
+from planner.text.words import nearest
 from planner.units import show_size, show_span
 
 __all__ = ["Board", "check"]

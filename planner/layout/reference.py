@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from planner.layout.fields import Field, rows
 from planner.layout.schema import KINDS, LAYOUT
-from planner.layout.values import Choice
+from planner.text.fields import Field, rows
+from planner.text.values import Choice
 
 __all__ = ["layout_reference"]
 

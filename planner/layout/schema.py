@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from planner.layout.fields import Field, Items, Record, Words, json_schema
-from planner.layout.values import Address, Choice, Count, Device, Size, Text, Version
+from planner.text.fields import Field, Items, Record, Words, json_schema
+from planner.text.values import Address, Choice, Count, Device, Size, Text, Version
 
 __all__ = ["KINDS", "LAYOUT", "MACHINES", "SCHEMA_ID", "layout_schema"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from planner.findings import Finding
-from planner.forbidden import Binding, bind
 from planner.host.profile import HostProfile, Scope
 from planner.host.read import HostUnreadableError, read_host
+from planner.judge.forbidden import Binding, bind
 from planner.region import GuestMap, Region, WindowKind
 from planner.span import Span
 from qmp_glue.errors import GlueError

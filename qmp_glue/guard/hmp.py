@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from planner.machine.keyval import KeyvalError, parse_keyval, split_commas
+from planner.argv.keyval import KeyvalError, parse_keyval, split_commas
 from qmp_glue.guard.commands import HMP_HARMLESS
 from qmp_glue.guard.values import Json
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from planner.rules.hotplug import Plug
+from planner.judge.hotplug import Plug
 from planner.units import UnitError, parse_size
 from qmp_glue.errors import CommandError
 from qmp_glue.guard.facts import CannotJudgeError, usable_region

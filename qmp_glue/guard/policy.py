@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from planner.findings import Finding, Severity
-from planner.forbidden import Binding
 from planner.host.profile import Scope
+from planner.judge.forbidden import Binding
+from planner.judge.hotplug import MemoryVerdict, judge_device, judge_growth, judge_memory
 from planner.region import WindowKind
-from planner.rules.hotplug import MemoryVerdict, judge_device, judge_growth, judge_memory
 from planner.units import UnitError, parse_size
 from qmp_glue.errors import CommandError, GlueError
 from qmp_glue.guard.asking import asking

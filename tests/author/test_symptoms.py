@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.cli import explain
+from planner.explain.rows import ROWS
+from planner.explain.symptoms import recognise
 from planner.findings import CODES
 from planner.host.read import read_host
-from planner.symptom_rows import ROWS
-from planner.symptoms import recognise
 
 HOSTS = ROOT / "layouts" / "hosts"
 

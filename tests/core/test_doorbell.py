@@ -9,9 +9,9 @@ from core_strategies import make_host
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.doorbell import CEILING, Choice, Doorbell, Realiser, choose, pin_conflicts
-from planner.forbidden import Binding, bind
 from planner.host.profile import Scope
+from planner.judge.forbidden import Binding, bind
+from planner.place.doorbell import CEILING, Choice, Doorbell, Realiser, choose, pin_conflicts
 from planner.region import GuestMap, Kind, Origin, Region, Window, WindowKind
 from planner.span import GIB, MIB, Span, SpanSet
 

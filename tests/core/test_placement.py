@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from planner.machine.custom import Custom
 from planner.machine.request import MachineRequest
-from planner.placement import (
+from planner.place.placement import (
     Demand,
     Placement,
     Refusal,

@@ -11,11 +11,11 @@ from conftest import ROOT, Golden
 from planner.findings import CODES, Finding
 from planner.host.profile import HostProfile
 from planner.host.read import read_profile_bytes
+from planner.judge.host import judge_host
 from planner.layout.load import load
 from planner.layout.reference import layout_reference
 from planner.layout.silence import apply_silence
-from planner.plan import make_plan
-from planner.rules.host import judge_host
+from planner.place.plan import make_plan
 
 PAGES = ROOT / "docs" / "findings"
 FENCE = re.compile(r"^```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)

@@ -23,8 +23,8 @@ from planner.draw.palette import style_sheet
 from planner.draw.scene import Scene, Style, make_scene
 from planner.draw.scene_text import scene_text
 from planner.draw.svg import svg_text
-from planner.forbidden import bind
 from planner.host.profile import Scope
+from planner.judge.forbidden import bind
 from planner.region import GuestMap, Kind, Origin, Region
 from planner.span import Span
 

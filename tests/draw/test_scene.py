@@ -11,8 +11,8 @@ from plan_cases import plan_of_text, shipped
 from planner.draw.columns import clashes_of, exhibit_columns, scene_of
 from planner.draw.exhibit import Exhibit, of_map, of_plan
 from planner.draw.scene import LEAST, LINE, Box, Column, Role, Scene, Style, make_scene
-from planner.forbidden import bind
 from planner.host.profile import Scope
+from planner.judge.forbidden import bind
 from planner.region import GuestMap, Kind, Origin, Region, Window, WindowKind
 from planner.span import ADDRESS_LIMIT, GIB, MIB, Span
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from planner.machine.argv import ArgvError
-from planner.machine.commandline import parse_argv
+from planner.argv.line import parse_argv
+from planner.argv.split import ArgvError
 from qmp_glue.paused import FileBackend, Paused, paused
 
 X86 = "qemu-system-x86_64"

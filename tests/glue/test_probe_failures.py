@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fake_qemu import fake, pid_of
 
-from planner.machine.argv import ArgvError
+from planner.argv.split import ArgvError
 from qmp_glue import probe as probe_module
 from qmp_glue import session
 from qmp_glue.errors import GarbageError, GlueError, LostError, SilentError, StartError

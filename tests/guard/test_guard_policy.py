@@ -11,10 +11,10 @@ from typing import Any, cast
 import pytest
 from guardkit import Qmp, Vm, running
 
-from planner.forbidden import bind
 from planner.host.profile import Scope
 from planner.host.read import read_host
-from planner.rules.hotplug import Plug, judge_memory, place_of
+from planner.judge.forbidden import bind
+from planner.judge.hotplug import Plug, judge_memory, place_of
 from planner.span import GIB, MIB, Span, SpanSet
 from qmp_glue.errors import CommandError
 from qmp_glue.guard.assigned import Assigned, UnknownDeviceError, named_by

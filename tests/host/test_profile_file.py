@@ -12,8 +12,8 @@ from host_trees import HT, MSI, group, make_tree
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.documents.host import facts_json, facts_sha256
 from planner.findings import CODES, Finding, Severity
-from planner.host.document import facts_json, facts_sha256
 from planner.host.profile import BridgeWindow, Device, Group, HostProfile, HostRegion, Scope
 from planner.host.profile_file import IOMMU_KINDS, parse_profile
 from planner.host.profile_text import write_profile

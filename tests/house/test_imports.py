@@ -16,24 +16,19 @@ MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py
 FLOORS = (
     ("planner", "planner.span"),
     ("planner.units", "planner.region"),
-    ("planner.findings",),
-    ("planner.graph", "planner.yaml_errors", "planner.yaml_source", "planner.collect"),
-    ("planner.fields", "planner.words"),
-    ("planner.host",),
-    ("planner.layout", "planner.machine", "planner.forbidden"),
-    ("planner.rules", "planner.placement", "planner.doorbell"),
-    ("planner.verdict", "planner.refusal"),
-    ("planner.plan",),
-    ("planner.document",),
-    ("planner.emit", "planner.symptoms", "planner.symptom_rows"),
-    ("planner.repair",),
+    ("planner.findings", "planner.graph"),
+    ("planner.text", "planner.machine"),
+    ("planner.host", "planner.argv"),
+    ("planner.layout", "planner.judge"),
+    ("planner.place",),
+    ("planner.documents", "planner.explain"),
     ("planner.draw",),
     ("qmp_glue",),
     ("planner.cli",),
 )
 ONE_IMPORTER = {
     "networkx": {"planner/graph.py"},
-    "yaml": {"planner/yaml_source.py"},
+    "yaml": {"planner/text/source.py"},
     "qemu": {"qmp_glue/session.py"},
 }
 

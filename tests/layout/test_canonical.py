@@ -15,7 +15,7 @@ from planner.layout.canonical import canonical, spell
 from planner.layout.load import load
 from planner.layout.model import Layout
 from planner.region import Origin
-from planner.yaml_source import comments, read
+from planner.text.source import comments, read
 
 EXAMPLES = {path.name: path.read_text() for path in sorted(ROOT.glob("layouts/*.yaml"))}
 

@@ -11,12 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from test_traps import GOOD, TRAPS
 
-from planner.collect import MAX_FINDINGS
 from planner.draw.diagnostic import render, render_concise, render_github, source_text
 from planner.draw.sarif import sarif
 from planner.findings import Severity
 from planner.layout.load import load
-from planner.yaml_source import Limits, Mapping, Node, Scalar, comments, read
+from planner.text.collect import MAX_FINDINGS
+from planner.text.source import Limits, Mapping, Node, Scalar, comments, read
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), max_size=12)
 TREES = st.recursive(
@@ -165,7 +165,7 @@ def test_pure_parser_says_the_same_of_places(monkeypatch: pytest.MonkeyPatch) ->
     seen: dict[str, list[tuple[str, str]]] = {}
     small = {name: text for name, text in TRAPS.items() if len(text) < 5000}
     for loader in (yaml.CBaseLoader, yaml.BaseLoader):
-        monkeypatch.setattr("planner.yaml_source._LOADER", loader)
+        monkeypatch.setattr("planner.text.source._LOADER", loader)
         for name, given_text in small.items():
             data = given_text if isinstance(given_text, bytes) else given_text.encode()
             found = [(str(f.loc), f.message) for f in load(data, "f.yaml")[1]]

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_traps import TRAPS
 
-from planner.layout.fields import rows
 from planner.layout.load import load
 from planner.layout.schema import LAYOUT, layout_schema
-from planner.yaml_source import Mapping, Node, Scalar, read
+from planner.text.fields import rows
+from planner.text.source import Mapping, Node, Scalar, read
 
 LAYOUTS = sorted((ROOT / "layouts").glob("*.yaml"))
 #: What only the loader can refuse: sums, overlaps, and what another program's tables say.

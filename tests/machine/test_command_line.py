@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from planner.machine.argv import ArgvError, split_argv
-from planner.machine.commandline import CommandLine, parse_argv
-from planner.machine.keyval import KeyvalError, emit_keyval, parse_json, parse_keyval, split_commas
+from planner.argv.keyval import KeyvalError, emit_keyval, parse_json, parse_keyval, split_commas
+from planner.argv.line import CommandLine, parse_argv
+from planner.argv.split import ArgvError, split_argv
 from planner.machine.options import qemu_bool, qemu_size
 from planner.machine.request import (
     Backend,

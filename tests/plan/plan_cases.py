@@ -7,11 +7,11 @@ from typing import Any
 
 from conftest import ROOT
 
-from planner.document import plan_json
+from planner.documents.plan import plan_json
 from planner.host.profile import HostProfile
 from planner.host.read import read_host, read_profile_bytes
 from planner.layout.load import load
-from planner.plan import Plan, make_plan
+from planner.place.plan import Plan, make_plan
 
 
 def plan_of_text(text: str, hosts: Sequence[HostProfile] | None = None) -> Plan:

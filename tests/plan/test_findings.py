@@ -12,7 +12,7 @@ from plan_cases import plan_of_text, shipped
 from planner.draw.diagnostic import render
 from planner.host.profile import BridgeWindow, HostProfile
 from planner.host.read import read_profile_bytes
-from planner.plan import Plan
+from planner.place.plan import Plan
 from planner.region import Origin
 from planner.span import GIB, MIB, Span
 

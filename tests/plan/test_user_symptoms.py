@@ -16,7 +16,7 @@ from plan_cases import plan_of_text, shipped
 from test_findings import ARM_MSI, HT, Q35, VIRT, X86_MSI, arm, layout, x86
 
 from planner.host.profile import HostProfile
-from planner.rules.host import judge_facts
+from planner.judge.host import judge_facts
 from planner.span import Span
 
 AMD_CPU = 'machine: {type: q35, version: "7.2", cpu: "EPYC,phys-bits=48"}'

@@ -1,0 +1,1 @@
+"""A QEMU command line, read and written."""

@@ -1,0 +1,76 @@
+"""Memory backends on a command line: ``-object memory-backend-*``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from planner.argv.split import Option
+from planner.machine.options import qemu_size
+from planner.machine.request import RAM_BACKEND_ALIGN, MachineRefusedError
+from planner.span import MIB
+
+__all__ = ["BackendFacts", "FileFacts", "Lookup", "read_backends"]
+
+_PAGE = 4096
+Lookup = Callable[[str], int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """How to ask about files, which this module does not open."""
+
+    image: Lookup
+    page: Lookup
+
+
+@dataclass(frozen=True, slots=True)
+class BackendFacts:
+    """What a backend means for the map, in bytes."""
+
+    size: int
+    #: None when it depends on a file that is not known.
+    align: int | None
+
+
+def read_backends(options: Iterable[Option], files: FileFacts) -> dict[str, BackendFacts]:
+    """Return the backends by id.
+
+    :raise MachineRefusedError: one has no id or no size, or a size QEMU would refuse.
+    """
+    found: dict[str, BackendFacts] = {}
+    for option in options:
+        if option.name != "object":
+            continue
+        keys = option.keys("qom-type")
+        kind = keys.get("qom-type", "")
+        if not kind.startswith("memory-backend-"):
+            continue
+        name, size = keys.get("id", ""), keys.get("size", "")
+        if not name or not size:
+            raise MachineRefusedError(f"'{option}' has no id or no size", "give it both")
+        found[name] = BackendFacts(
+            qemu_size("size", size),
+            _backend_align(kind, keys, files),
+        )
+    return found
+
+
+def _backend_align(kind: str, keys: dict[str, str], sizes: FileFacts) -> int | None:
+    """Return a backend's alignment in bytes, None when it depends on a file that is not known.
+
+    system/physmem.c: ``qemu_ram_alloc_internal()`` takes the host's 2 MiB, ``file_ram_alloc()`` the
+    page size of the file or ``align=``, whichever is larger.
+    """
+    if kind == "memory-backend-ram":
+        return RAM_BACKEND_ALIGN
+    if kind == "memory-backend-memfd":
+        if keys.get("hugetlb", "off") not in {"on", "yes", "true"}:
+            return _PAGE
+        return qemu_size("hugetlbsize", keys["hugetlbsize"]) if "hugetlbsize" in keys else 2 * MIB
+    if kind == "memory-backend-shm":
+        return _PAGE
+    if kind != "memory-backend-file":
+        return None
+    page = sizes.page(keys.get("mem-path", ""))
+    return None if page is None else max(page, qemu_size("align", keys.get("align", "0")))

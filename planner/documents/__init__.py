@@ -1,0 +1,1 @@
+"""JSON documents, each written and read beside each other."""

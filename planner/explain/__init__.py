@@ -1,0 +1,1 @@
+"""What the words of QEMU, libvirt and the kernel mean."""

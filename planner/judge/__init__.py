@@ -1,0 +1,1 @@
+"""What the host forbids against what the guest has, one check a module."""

@@ -1,0 +1,1 @@
+"""Where memory and the doorbell go, and why not."""

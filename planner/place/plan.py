@@ -1,0 +1,337 @@
+"""Layout and hosts → plan: the one place where the parts meet. Pure.
+
+What goes wrong is a finding in the plan; nothing here raises on bad input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from planner.findings import Finding, Party, Severity, worst
+from planner.host.doorbells import window_size
+from planner.host.profile import HostProfile
+from planner.judge.forbidden import PINNED_DOORBELL, Binding, Forbidden, bind
+from planner.judge.ram import collisions
+from planner.judge.verdict import judge_hosts, judge_map
+from planner.layout.model import Layout
+from planner.layout.silence import apply_silence
+from planner.machine.custom import BOOT_BASE, Custom
+from planner.machine.machine import Machine
+from planner.machine.registry import for_type
+from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
+from planner.place.doorbell import Doorbell, choose, pin_conflicts, pinned_span
+from planner.place.placement import Demand, Placement, Refusal, max_boot, place
+from planner.place.refusal import Case, explain_refusal
+from planner.region import GuestMap, Loc, Origin
+from planner.span import GIB, MIB, Span, SpanSet
+from planner.units import show_size
+
+__all__ = ["Plan", "Source", "make_plan"]
+
+#: Boot memory that any firmware and kernel get, where a layout does not say: QEMU's own default,
+#: default_ram_size in hw/core/machine.c (7.2).
+BOOT_MIN = 128 * MIB
+#: Codes of memory over forbidden ranges.
+_RAM_CODES = ("MM401", "MM402")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One input of a plan, so that a plan whose inputs have changed is noticed."""
+
+    #: As the user gave it.
+    path: str
+    #: Of the file's bytes, or of a host's normalised facts.
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A judged plan: complete when no finding is an error."""
+
+    layout: Layout
+    binding: Binding
+    #: What the plan was made from, by name: ``layout:NAME``, ``host:NAME``.
+    inputs: Mapping[str, Source]
+    #: The map as asked, before anything moved; None when the machine refused it.
+    asked: GuestMap | None
+    #: None when the memory could not be placed.
+    placement: Placement | None
+    doorbell: Doorbell | None
+    #: Most boot memory that fits in one go, in bytes.
+    max_boot_bytes: int
+    block_bytes: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no finding is an error."""
+        return worst(self.findings) is not Severity.ERROR
+
+    @property
+    def guest(self) -> GuestMap | None:
+        """The planned map, or the one as asked where planning failed."""
+        return self.placement.guest if self.placement else self.asked
+
+
+def make_plan(
+    layout: Layout,
+    hosts: Iterable[HostProfile],
+    inputs: Mapping[str, Source],
+    noticed: Iterable[Finding] = (),
+) -> Plan:
+    """Plan a layout against hosts.
+
+    :param inputs: what the layout and the hosts were read from, by name.
+    :param noticed: what reading the layout found.
+    """
+    binding = bind(hosts, layout.reserve, layout.wanted)
+    machine = _machine(layout)
+    request = request_of(layout)
+    findings = [*noticed, *judge_hosts(binding, _device_locs(layout))]
+    try:
+        block = layout.memory.block or _block(machine, request)
+        tried = _as_asked(machine, request)
+    except NotModelledError as error:
+        findings.append(
+            Finding(
+                "MM204",
+                f"the tables do not model this machine: {error}",
+                help="use 'guestmap check' or 'guestmap map --probe', which ask the real QEMU",
+                loc=layout.where("machine"),
+            )
+        )
+        return _plan(layout, binding, inputs, findings=findings)
+    asked = tried if isinstance(tried, GuestMap) else None
+    refused_as_asked = None if isinstance(tried, GuestMap) else tried
+    pinned = _pinned(layout, asked, binding, findings)
+    holes = binding.holes | SpanSet([pinned] if pinned else [])
+    demand = Demand(
+        total=layout.memory.size,
+        block=block,
+        boot_min=layout.memory.boot_min or min(BOOT_MIN, layout.memory.size),
+        slots=layout.memory.slots,
+        max_total=max(layout.memory.max or 0, layout.memory.size),
+        driver=piece_driver(request),
+    )
+    outcome = place(machine, request, demand, holes)
+    boot_limit = max_boot(machine, request, holes)
+    placement = outcome if isinstance(outcome, Placement) else None
+    guest = placement.guest if placement else asked
+    all_bound = _with_pin(binding, pinned, layout)
+    if isinstance(outcome, Refusal):
+        case = Case(layout, machine, request, demand, all_bound, asked)
+        findings.append(explain_refusal(case, outcome))
+    else:
+        findings += _changed(request, outcome.request, refused_as_asked, layout.where("machine"))
+        if asked:
+            findings += _moved(outcome, asked, all_bound, boot_limit, layout)
+    doorbell = None
+    if guest:
+        # Where memory could not be placed the refusal has said so; the rest still holds.
+        judged = judge_map(guest, binding)
+        findings += judged if placement else [f for f in judged if f.code not in _RAM_CODES]
+        doorbell = _doorbell(layout, guest, binding, findings, placed=placement is not None)
+    return _plan(
+        layout,
+        binding,
+        inputs,
+        asked=asked,
+        placement=placement,
+        doorbell=doorbell,
+        max_boot_bytes=boot_limit,
+        block_bytes=block,
+        findings=findings,
+    )
+
+
+def _plan(
+    layout: Layout,
+    binding: Binding,
+    inputs: Mapping[str, Source],
+    *,
+    findings: list[Finding],
+    asked: GuestMap | None = None,
+    placement: Placement | None = None,
+    doorbell: Doorbell | None = None,
+    max_boot_bytes: int = 0,
+    block_bytes: int = 0,
+) -> Plan:
+    # The same fact can reach us through several groups or hosts; it is said once.
+    unique = sorted(apply_silence(set(findings), layout.silence), key=Finding.urgency)
+    return Plan(
+        layout,
+        binding,
+        inputs,
+        asked,
+        placement,
+        doorbell,
+        max_boot_bytes,
+        block_bytes,
+        tuple(unique),
+    )
+
+
+def _machine(layout: Layout) -> Machine:
+    if layout.machine.type == "custom":
+        return Custom(layout.regions, layout.windows)
+    return for_type(layout.machine.type)
+
+
+def request_of(layout: Layout) -> MachineRequest:
+    """Return the machine a layout asks for, all memory as boot memory."""
+    spec = layout.machine
+    options = {key: value for key, value in sorted(spec.options.items()) if "." not in key}
+    properties = {key: value for key, value in sorted(spec.options.items()) if "." in key}
+    return MachineRequest(
+        type=spec.type,
+        version=spec.version,
+        cpu=spec.cpu,
+        boot_bytes=layout.memory.size,
+        max_bytes=layout.memory.max or 0,
+        slots=layout.memory.slots or 0,
+        options=options,
+        globals=properties,
+        address_bits=spec.address_bits,
+    )
+
+
+def piece_driver(request: MachineRequest) -> str:
+    """Return the device that pieces of memory become.
+
+    An Arm guest learns of a pc-dimm through ACPI, for which QEMU wants a firmware image
+    (hw/arm/virt.c ``virt_memory_pre_plug()``: "memory hotplug is not enabled: missing acpi-ged
+    device"); virtio-mem does without.
+    """
+    return "virtio-mem-pci" if request.type == "virt" and not request.firmware else "pc-dimm"
+
+
+def _as_asked(machine: Machine, request: MachineRequest) -> GuestMap | MachineRefusedError:
+    """Return the map before anything moves, or why QEMU would refuse it."""
+    first = next(iter(machine.variants(request, SpanSet())), request)
+    try:
+        return machine.build(first)
+    except MachineRefusedError as refused:
+        return refused
+
+
+def _changed(
+    request: MachineRequest,
+    final: MachineRequest,
+    refusal: MachineRefusedError | None,
+    loc: Loc | None,
+) -> list[Finding]:
+    """Say which options of the machine the plan had to change, and why."""
+    changes = [
+        f"{key}={value}"
+        for key, value in {**final.options, **final.globals}.items()
+        if {**request.options, **request.globals}.get(key) != value and key != BOOT_BASE
+    ]
+    if final.cpu != request.cpu:
+        changes.append(f"-cpu {final.cpu}")
+    if not changes:
+        return []
+    why = (
+        f"as asked QEMU says '{refusal.message}'" if refusal else "as asked memory cannot be placed"
+    )
+    return [
+        Finding(
+            "MM509",
+            f"{why}; the plan changes the machine: {', '.join(changes)}",
+            help="launch with the plan's own arguments, 'guestmap args'",
+            loc=loc,
+        )
+    ]
+
+
+def _block(machine: Machine, request: MachineRequest) -> int:
+    """Return the guest's memory block; one that cannot be built is asked about less memory."""
+    try:
+        return machine.default_block(request)
+    except MachineRefusedError:
+        return machine.default_block(replace(request, boot_bytes=GIB, max_bytes=0, slots=0))
+
+
+def _device_locs(layout: Layout) -> dict[str, Loc | None]:
+    places: dict[str, Loc | None] = {
+        device: layout.where(f"hotplug.devices.{index}")
+        for index, device in enumerate(layout.hotplug)
+    }
+    places |= {
+        device: layout.where(f"devices.{index}.host") for index, device in enumerate(layout.devices)
+    }
+    return places
+
+
+def _pinned(
+    layout: Layout, asked: GuestMap | None, binding: Binding, findings: list[Finding]
+) -> Span | None:
+    """Return the pinned window when RAM can be asked to go around it."""
+    if layout.doorbell.pin is None:
+        return None
+    span = pinned_span(layout.doorbell.pin, layout.doorbell.size)
+    conflicts = pin_conflicts(span, asked, binding, layout.where("doorbell.pin")) if asked else []
+    findings += conflicts
+    return None if conflicts else span
+
+
+def _with_pin(binding: Binding, pinned: Span | None, layout: Layout) -> Binding:
+    if pinned is None:
+        return binding
+    origin = Origin("layout", layout.where("doorbell.pin"))
+    entry = Forbidden(pinned, PINNED_DOORBELL, "", origin=origin)
+    return replace(binding, forbidden=tuple(sorted((*binding.forbidden, entry))))
+
+
+def _doorbell(
+    layout: Layout, guest: GuestMap, binding: Binding, findings: list[Finding], *, placed: bool
+) -> Doorbell:
+    need = max(
+        (window_size(h.doorbells or 0, h.page_bytes or 0) for h in binding.hosts), default=MIB
+    )
+    doorbell, said = choose(
+        guest,
+        binding,
+        prefer=layout.doorbell.prefer,
+        pin=layout.doorbell.pin,
+        size=layout.doorbell.size,
+        need_bytes=max(need, MIB),
+        loc=layout.locs.get("doorbell"),
+    )
+    # Where memory could not be placed, the map shown is the one as asked: its RAM may cover every
+    # window, which would be blamed on the doorbell wrongly.
+    if placed and not any(finding.code == "MM506" for finding in findings):
+        findings += said
+    return doorbell
+
+
+def _moved(
+    placement: Placement, asked: GuestMap, binding: Binding, boot_limit: int, layout: Layout
+) -> list[Finding]:
+    """Say what stood in the way of the map as asked, and where memory went instead."""
+    found: list[Finding] = []
+    ram = {region.name for region in placement.boot}
+    regions = [region for region in asked.regions if region.name in ram]
+    where = f"boot memory {show_size(placement.boot_bytes)}"
+    where += "".join(f", {show_size(p.span.size)} at {p.span.start:#x}" for p in placement.pieces)
+    seen: set[tuple[Span, str]] = set()
+    for region, entry, shared in collisions(regions, binding.forbidden):
+        if (entry.span, entry.type) in seen:
+            continue
+        seen.add((entry.span, entry.type))
+        found.append(
+            Finding(
+                "MM504",
+                f"as asked, '{region.name}' [{region.span}] would cover {entry.words}:"
+                f" {show_size(shared.size)} at [{shared}]; planned instead: {where}",
+                help=f"{show_size(boot_limit)} is the most that fits in one piece",
+                parties=(
+                    Party(region.name, region.kind.value, region.span, region.origin),
+                    entry.party,
+                ),
+                overlap=shared,
+                loc=layout.where("memory.size"),
+            )
+        )
+    return found

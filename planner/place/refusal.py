@@ -1,0 +1,96 @@
+"""Why a demand for memory cannot be met: what is missing, what is in the way, what would work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from planner.findings import Finding, Party
+from planner.judge.forbidden import Binding, Forbidden
+from planner.judge.ram import collisions
+from planner.layout.model import Layout
+from planner.machine.machine import Machine
+from planner.machine.request import MachineRequest
+from planner.place.placement import Demand, Placement, Refusal, largest_total, place
+from planner.region import GuestMap
+from planner.span import MIB, SpanSet
+from planner.units import show_size
+
+__all__ = ["Case", "explain_refusal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A demand that could not be met, for explaining why."""
+
+    layout: Layout
+    machine: Machine
+    request: MachineRequest
+    demand: Demand
+    binding: Binding
+    asked: GuestMap | None
+
+    def largest(self, binding: Binding) -> int:
+        """Return the largest size that these hosts leave room for."""
+        granule = min(self.demand.block, 128 * MIB)
+        most = largest_total(self.machine, self.request, self.demand, binding.holes, granule)
+        return most or largest_total(self.machine, self.request, self.demand, binding.holes, MIB)
+
+    def blame(self) -> list[Forbidden]:
+        """Return the entries whose absence alone would let the demand fit."""
+        guilty: list[Forbidden] = []
+        for span in sorted({entry.span for entry in self.binding.forbidden}):
+            rest = SpanSet(e.span for e in self.binding.forbidden if e.span != span)
+            if isinstance(place(self.machine, self.request, self.demand, rest), Placement):
+                guilty += [entry for entry in self.binding.forbidden if entry.span == span]
+        return guilty
+
+    def in_the_way(self) -> list[Forbidden]:
+        """Return what the memory as asked meets."""
+        if self.asked is None:
+            return []
+        names = set(self.machine.boot_ram(self.asked))
+        ram = [region for region in self.asked.regions if region.name in names]
+        return list(dict.fromkeys(e for _, e, _ in collisions(ram, self.binding.forbidden)))
+
+
+def explain_refusal(case: Case, refusal: Refusal) -> Finding:
+    """Say why nothing fits: what is missing, what is in the way, what would work."""
+    most = case.largest(case.binding)
+    entries = case.blame() or case.in_the_way()
+    code = {"slots": "MM503", "block": "MM508", "machine": "MM204"}.get(refusal.reason, "MM501")
+    if refusal.reason == "boot" and not most:
+        code = "MM502"
+    message = f"{show_size(case.demand.total)} cannot be placed: {refusal.message}"
+    if refusal.reason == "room":
+        message += f", {show_size(refusal.missing)} are missing"
+    if entries:
+        message += "; in the way: " + "; ".join(entry.words for entry in entries[:3])
+    parties = [entry.party for entry in entries[:8]]
+    if case.asked:
+        names = case.machine.boot_ram(case.asked)
+        mine = next((r for r in case.asked.regions if r.name in names), None)
+        if mine:
+            parties.insert(0, Party(mine.name, mine.kind.value, mine.span, mine.origin))
+    notes: list[str] = []
+    if len(case.binding.hosts) > 1:
+        for host in case.binding.hosts:
+            fits = case.largest(case.binding.only(host.name))
+            notes.append(f"{host.name} alone would allow {show_size(fits) if fits else 'nothing'}")
+    return Finding(
+        code,
+        message,
+        help=_what_fits(case, refusal, most),
+        parties=tuple(parties),
+        loc=case.layout.where("memory.slots" if code == "MM503" else "memory.size"),
+        notes=tuple(notes),
+    )
+
+
+def _what_fits(case: Case, refusal: Refusal, most: int) -> str:
+    if refusal.reason == "block":
+        block = case.demand.block
+        near = case.demand.total // block * block
+        return f"make memory.size a multiple of {show_size(block)}, such as {show_size(near)}"
+    if not most:
+        return "no size fits on these hosts; assign other devices or use another machine"
+    return f"at most {show_size(most)} fit"

@@ -1,0 +1,1 @@
+"""Written files: YAML with places, field tables, values and words."""

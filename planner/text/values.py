@@ -1,0 +1,315 @@
+"""The kinds of value a file may hold: how each is read, named in messages, and put in JSON Schema.
+
+A value that is wrong is reported and becomes :data:`WRONG`; nothing raises. Tables are made of
+these by :mod:`planner.text.fields`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from planner.region import Loc
+from planner.text.collect import Collector
+from planner.text.devices import normalise_device
+from planner.text.source import Mapping, Node, Scalar, Sequence
+from planner.text.words import SHOWN_CHARS, listed, nearest, shown
+from planner.units import UnitError, parse_address, parse_size
+
+__all__ = [
+    "WRONG",
+    "Address",
+    "Choice",
+    "Count",
+    "Device",
+    "Run",
+    "Size",
+    "Text",
+    "Type",
+    "Version",
+]
+
+#: Stands for "wrong, and reported": never a value.
+WRONG: Any = object()
+
+_NUMBER = r"(0x[0-9a-fA-F]+(_[0-9a-fA-F]+)*|(0|[1-9][0-9]*(_[0-9]+)*) ?([KMGTPE](iB)?|B)?)"
+_PCI_SCHEMA = r"^([0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]$"
+_PLATFORM_SCHEMA = (
+    r"^(?![0-9a-fA-F]{1,8}:[0-9a-fA-F:.]*$)(?![0-9a-fA-F]{1,2}\.[0-9a-fA-F]$)"
+    r"[A-Za-z0-9][A-Za-z0-9_.:@+,-]{0,127}$"
+)
+
+
+class Type(Protocol):
+    """A kind of value."""
+
+    @property
+    def word(self) -> str:
+        """What it is, with an article, for messages and the reference."""
+        ...
+
+    def read(self, node: Node, path: str, run: Run) -> Any:
+        """Return the value, or report and return the mark for a wrong one."""
+        ...
+
+    def schema(self) -> dict[str, Any]:
+        """Return its JSON Schema, draft-07."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One load: where findings go and where values stand."""
+
+    found: Collector
+    locs: dict[str, Loc] = field(default_factory=dict)
+
+    def wrong_shape(self, node: Node, path: str, want: str) -> Any:
+        """Report MM108 and return :data:`WRONG`."""
+        self.found.report(
+            "MM108",
+            node.loc,
+            f"{_name(path)} is {_shape(node)} where {want} is expected",
+            help=_shape_help(node, want),
+        )
+        return WRONG
+
+    def wrong(self, code: str, node: Node, message: str, help_text: str = "") -> Any:
+        """Report a finding and return :data:`WRONG`."""
+        self.found.report(code, node.loc, message, help=help_text)
+        return WRONG
+
+
+def _name(path: str) -> str:
+    return f"'{path}'" if path else "the file"
+
+
+def _shape(node: Node) -> str:
+    if isinstance(node, Mapping):
+        return "a mapping"
+    return "a list" if isinstance(node, Sequence) else f"the value {shown(node.text)}"
+
+
+def _shape_help(node: Node, want: str) -> str:
+    if isinstance(node, Scalar):
+        key, colon, value = node.text.partition(":")
+        if "mapping" in want and colon and value and not value.startswith(" "):
+            return f"put a space after the colon: '{key}: {value}'"[:SHOWN_CHARS]
+        if "list" in want:
+            return f"write a list: [{node.text}]"[:SHOWN_CHARS]
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Free text, optionally of a pattern."""
+
+    #: Regular expression for the whole text, in the syntax JSON Schema shares with Python.
+    pattern: str = ""
+    #: What the pattern admits, in words.
+    says: str = ""
+    max_chars: int = 256
+    word: str = "text"
+
+    def read(self, node: Node, path: str, run: Run) -> Any:
+        """Take the spelling as it is."""
+        if not isinstance(node, Scalar):
+            return run.wrong_shape(node, path, "text")
+        if node.empty:
+            return WRONG
+        if not node.text.strip():
+            return run.wrong("MM109", node, f"{_name(path)} is empty text", "write a value")
+        if len(node.text) > self.max_chars:
+            return run.wrong(
+                "MM108",
+                node,
+                f"{_name(path)} has {len(node.text)} characters; {self.max_chars} are the most",
+            )
+        if self.pattern and not re.fullmatch(self.pattern, node.text):
+            return run.wrong("MM111", node, f"{_name(path)} is {shown(node.text)}, not {self.says}")
+        return node.text
+
+    def schema(self) -> dict[str, Any]:
+        """Allow numbers too: editors read an unquoted 7.2 as one."""
+        text: dict[str, Any] = {"type": "string", "maxLength": self.max_chars}
+        text["pattern"] = f"^(?:{self.pattern})$" if self.pattern else r"\S"
+        return {"anyOf": [text, {"type": "number", "minimum": 0}, {"type": "boolean"}]}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A byte address, below 2**64."""
+
+    word: str = "an address"
+
+    def read(self, node: Node, path: str, run: Run) -> Any:
+        """Read by the grammar of :mod:`planner.units`."""
+        return _number(node, path, run, parse_address, self.word)
+
+    def schema(self) -> dict[str, Any]:
+        """Allow an integer or its spelling."""
+        return _number_schema((1 << 64) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A size in bytes, at most 2**64."""
+
+    word: str = "a size"
+
+    def read(self, node: Node, path: str, run: Run) -> Any:
+        """Read by the grammar of :mod:`planner.units`."""
+        value = _number(node, path, run, parse_size, self.word)
+        if value is not WRONG and value % 4096 and isinstance(node, Scalar):
+            run.found.report(
+                "MM114",
+                node.loc,
+                f"{_name(path)} is {value:#x} bytes, which is no whole number of 4 KiB pages",
+                help=f"a number without unit is bytes; write {node.text}MiB if MiB are meant"
+                if node.text.isdigit() and value < 1 << 20
+                else "no IOMMU maps less than a page",
+            )
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Allow an integer or its spelling."""
+        return _number_schema(1 << 64)
+
+
+def _number(node: Node, path: str, run: Run, parse: Any, word: str) -> Any:
+    if not isinstance(node, Scalar):
+        return run.wrong_shape(node, path, word)
+    if node.empty:
+        return WRONG
+    try:
+        return parse(node.text)
+    except UnitError as error:
+        return run.wrong("MM110", node, f"{_name(path)} is not {word}: {error}")
+
+
+def _number_schema(maximum: int) -> dict[str, Any]:
+    return {
+        "anyOf": [
+            {"type": "integer", "minimum": 0, "maximum": maximum},
+            {"type": "string", "pattern": f"^{_NUMBER}$", "maxLength": 40},
+        ]
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A whole number between two bounds, both included."""
+
+    least: int
+    most: int
+    word: str = "a count"
+
+    def read(self, node: Node, path: str, run: Run) -> Any:
+        """Read plain decimal digits."""
+        if not isinstance(node, Scalar):
+            return run.wrong_shape(node, path, "a whole number")
+        if node.empty:
+            return WRONG
+        plain = re.fullmatch(r"0|[1-9][0-9]{0,18}", node.text)
+        if not plain or not self.least <= int(node.text) <= self.most:
+            return run.wrong(
+                "MM110",
+                node,
+                f"{_name(path)} is {shown(node.text)}, not a whole number"
+                f" from {self.least} to {self.most}",
+            )
+        return int(node.text)
+
+    def schema(self) -> dict[str, Any]:
+        """Allow an integer or its digits."""
+        return {
+            "anyOf": [
+                {"type": "integer", "minimum": self.least, "maximum": self.most},
+                {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,18})$"},
+            ]
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some words; the value is the word."""
+
+    words: tuple[str, ...]
+    word: str = "a word"
+
+    def read(self, node: Node, path: str, run: Run) -> Any:
+        """Take a known word; name the nearest for any other."""
+        if not isinstance(node, Scalar):
+            return run.wrong_shape(node, path, f"one of {listed(self.words)}")
+        if node.empty:
+            return WRONG
+        if node.text not in self.words:
+            near = nearest(node.text, self.words)
+            return run.wrong(
+                "MM111",
+                node,
+                f"{_name(path)} is {shown(node.text)}, which is none of its words",
+                (f"write '{near}'; " if near else "") + f"known are {listed(self.words)}",
+            )
+        return node.text
+
+    def schema(self) -> dict[str, Any]:
+        """List the words."""
+        return {"enum": list(self.words)}
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A host device: a PCI address, short or full, or the name of a platform device."""
+
+    word: str = "a PCI address or device name"
+
+    def read(self, node: Node, path: str, run: Run) -> Any:
+        """Return the name in full form."""
+        if not isinstance(node, Scalar):
+            return run.wrong_shape(node, path, "a PCI address")
+        if node.empty:
+            return WRONG
+        try:
+            return normalise_device(node.text)
+        except ValueError as error:
+            return run.wrong(
+                "MM112", node, str(error), "write domain:bus:slot.function, as in 0000:29:00.0"
+            )
+
+    def schema(self) -> dict[str, Any]:
+        """Allow strings only: an editor that reads 01:00.0 as a number should say so."""
+        return {
+            "anyOf": [
+                {"type": "string", "pattern": _PCI_SCHEMA},
+                {"type": "string", "pattern": _PLATFORM_SCHEMA},
+            ]
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The version of the file's schema."""
+
+    known: tuple[int, ...]
+    word: str = "a schema version"
+
+    def read(self, node: Node, path: str, run: Run) -> Any:
+        """Take a known version."""
+        if not isinstance(node, Scalar):
+            return run.wrong_shape(node, path, self.word)
+        if node.empty:
+            return WRONG
+        if node.text not in map(str, self.known):
+            return run.wrong(
+                "MM113",
+                node,
+                f"schema version {shown(node.text)} is not known here",
+                f"write {self.known[-1]}, or use the guestmap the file was written for",
+            )
+        return int(node.text)
+
+    def schema(self) -> dict[str, Any]:
+        """List the versions."""
+        return {"enum": [*self.known, *map(str, self.known)]}
