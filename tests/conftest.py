@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from kit import ROOT, Golden
 
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("long", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
-
-ROOT = Path(__file__).resolve().parent.parent
-
-Golden = Callable[[str, str], None]
-
-
-def any_patch(text: str) -> str:
-    """Take the patch level out of QEMU's version: Debian raises it, and nothing else changes."""
-    return re.sub(
-        r"\b(\d+\.\d+)\.\d+(?= \(probe\)|\.$| \(live\))", r"\1.x", text, flags=re.MULTILINE
-    )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import ROOT, Golden
+from kit import ROOT, Golden
 
 from planner.cli import fmt, group, lint, schema
 

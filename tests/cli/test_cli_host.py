@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from kit import ROOT
 
 from planner.cli import group
 from planner.cli.host import command
 
-ROOT = Path(__file__).resolve().parents[2]
 HOSTS = ROOT / "layouts" / "hosts"
 PUCHATEK = str(HOSTS / "amd-desktop.yaml")
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import Golden
+from kit import Golden
 
 from planner.cli.map import command
 

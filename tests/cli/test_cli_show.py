@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
-from conftest import ROOT, Golden
+from kit import ROOT, Golden
 
 from planner.cli.diff import command as diff_command
 from planner.cli.map import command as map_command

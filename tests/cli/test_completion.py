@@ -13,7 +13,7 @@ import click
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
-from conftest import ROOT
+from kit import ROOT
 
 from planner.cli import COMMANDS, complete, group
 from planner.cli.completion import VARIABLE

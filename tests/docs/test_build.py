@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from kit import ROOT
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, any_patch
+from kit import ROOT, any_patch
 
 pytestmark = pytest.mark.qemu
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Golden
+from kit import ROOT, Golden
 
 from planner.findings import CODES, Finding
 from planner.host.profile import HostProfile

@@ -6,8 +6,8 @@ import re
 import shlex
 
 import pytest
-from conftest import ROOT, any_patch
-from realkit import guestmap
+from kit import ROOT, any_patch
+from kit.real import guestmap
 
 from planner.cli import COMMANDS
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import generate
 import pytest
-from conftest import ROOT, Golden
-from realkit import guestmap, paused_qemu
+from kit import ROOT, Golden
+from kit.real import guestmap, paused_qemu
 
 AMD = "layouts/hosts/amd-desktop.yaml"
 ARM = "qemu-system-aarch64 -M virt-7.2 -cpu max -m 4G -device vfio-pci,host=0000:29:00.0"

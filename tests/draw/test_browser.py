@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
-from plan_cases import plan_of_text
+from kit import ROOT
+from kit.plan_cases import plan_of_text
 
 from planner.draw.columns import scene_of
 from planner.draw.exhibit import of_plan

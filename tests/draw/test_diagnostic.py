@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Golden
+from kit import Golden
 
 from planner.draw.diagnostic import (
     harmless,

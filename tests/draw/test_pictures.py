@@ -12,8 +12,8 @@ from html.parser import HTMLParser
 
 import networkx as nx
 import pytest
-from conftest import ROOT, Golden
-from plan_cases import plan_of_text, shipped
+from kit import ROOT, Golden
+from kit.plan_cases import plan_of_text, shipped
 
 from planner.draw.columns import exhibit_columns, scene_of
 from planner.draw.exhibit import of_map, of_plan

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
-from plan_cases import plan_of_text, shipped
+from kit import ROOT
+from kit.plan_cases import plan_of_text, shipped
 
 from planner.draw.columns import clashes_of, exhibit_columns, scene_of
 from planner.draw.exhibit import Exhibit, of_map, of_plan

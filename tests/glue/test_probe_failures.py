@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_qemu import fake, pid_of
+from kit.fake_qemu import fake, pid_of
 
 from planner.argv.split import ArgvError
 from qmp_glue import probe as probe_module

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
-from guardkit import Qmp, wait_for
+from kit import ROOT
+from kit.guard import Qmp, wait_for
 
 from planner.span import GIB, MIB
 from qmp_glue.guard.addresses import AddressError

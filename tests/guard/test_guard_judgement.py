@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guardkit import Guard, Memory, Qmp, Vm, running
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from kit.guard import Guard, Memory, Qmp, Vm, running
 
 from planner.host.profile import Scope
 from planner.span import GIB, MIB, Span, SpanSet

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guardkit import Guard, Memory, Qmp, Vm, running, wait_for
+from kit.guard import Guard, Memory, Qmp, Vm, running, wait_for
 from qemu.qmp import QMPClient
 from qemu.qmp.error import QMPError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from guardkit import Qmp, Vm, running
+from kit.guard import Qmp, Vm, running
 
 from planner.host.profile import Scope
 from planner.host.read import read_host

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
-from guardkit import Qmp, Vm, listening, running, wait_for
+from kit import ROOT
+from kit.guard import Qmp, Vm, listening, running, wait_for
 
 from planner.span import GIB, MIB
 

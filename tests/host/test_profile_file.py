@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from host_trees import HT, MSI, group, make_tree
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import ROOT
+from kit.host_trees import HT, MSI, group, make_tree
 
 from planner.documents.host import facts_json, facts_sha256
 from planner.findings import CODES, Finding, Severity
@@ -428,7 +429,6 @@ def test_no_bytes_raise(data: bytes) -> None:
     assert {finding.code for finding in profile.findings} <= set(CODES)
 
 
-ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((ROOT / "layouts" / "hosts").glob("*.yaml"))
 #: What is wrong with hosts whose facts are known to be so.
 KNOWN_ERRORS = {"apm-xgene2": {"MM307"}, "jetson-xavier": {"MM314"}}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from host_trees import HT, MSI, SW_MSI, group, make_tree
+from kit import ROOT
+from kit.host_trees import HT, MSI, SW_MSI, group, make_tree
 
 from planner.findings import Severity
 from planner.host.profile import Device, HostProfile, Scope
@@ -282,7 +283,7 @@ def test_a_tree_that_is_no_tree(tmp_path: Path) -> None:
         read_sysfs(tmp_path / "absent")
 
 
-CAPTURES = sorted((Path(__file__).resolve().parents[1] / "captures").glob("*/sys"))
+CAPTURES = sorted((ROOT / "tests" / "captures").glob("*/sys"))
 
 
 @pytest.mark.parametrize("tree", CAPTURES, ids=lambda tree: tree.parent.name)

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 import pytest
-from conftest import ROOT
+from kit import ROOT
 
 from planner.cli import COMMANDS
 from planner.findings import CODES

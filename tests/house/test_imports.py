@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from kit import ROOT
 
 PACKAGES = ("planner", "qmp_glue")
 MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))

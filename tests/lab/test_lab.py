@@ -12,8 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
+from kit import ROOT
 
 #: One boot at a time, also when tests run in parallel.
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]

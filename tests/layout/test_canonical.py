@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
-from test_traps import TRAPS
+from kit import ROOT
+from kit.traps import TRAPS
 
 from planner.layout.canonical import canonical, spell
 from planner.layout.load import load

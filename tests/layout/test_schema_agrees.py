@@ -7,10 +7,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from conftest import ROOT, Golden
 from hypothesis import given
 from hypothesis import strategies as st
-from test_traps import TRAPS
+from kit import ROOT, Golden
+from kit.traps import TRAPS
 
 from planner.layout.load import load
 from planner.layout.schema import LAYOUT, layout_schema

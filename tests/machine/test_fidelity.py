@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from argv_draws import FAMILIES, compare, draw, version_of
+from kit.argv_draws import FAMILIES, compare, draw, version_of
 
 from planner.machine.versions import parse_version
 

@@ -7,8 +7,8 @@ import shlex
 from typing import Any
 
 import pytest
-from conftest import ROOT, Golden, any_patch
-from realkit import code_of, guestmap, paused_qemu
+from kit import ROOT, Golden, any_patch
+from kit.real import code_of, guestmap, paused_qemu
 
 from planner.cli.exits import ReachError, UnreadableError
 

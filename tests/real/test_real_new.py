@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 import pytest
-from realkit import guestmap, paused_qemu
+from kit.real import guestmap, paused_qemu
 
 from planner.cli.exits import ReachError
 from planner.layout.load import load

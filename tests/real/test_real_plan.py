@@ -8,8 +8,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
-from realkit import code_of, guestmap, paused_qemu
+from kit import ROOT
+from kit.real import code_of, guestmap, paused_qemu
 
 from planner.cli.exits import ReachError, UnreadableError
 from qmp_glue.session import Session, parse_address, run

@@ -7,9 +7,9 @@ import sys
 from itertools import combinations
 
 import networkx as nx
-from core_strategies import spans
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.strategies import spans
 
 from planner.graph import Node, clusters, deepest, graph, graphml, lanes, overlaps
 from planner.span import Span

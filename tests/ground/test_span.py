@@ -6,9 +6,9 @@ import doctest
 from itertools import pairwise
 
 import pytest
-from core_strategies import TOP, spans
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.strategies import TOP, spans
 
 import planner.span
 from planner.span import ADDRESS_LIMIT, Span, SpanError, SpanSet, align_down, align_up

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import combinations
 
-from core_strategies import spans
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.strategies import spans
 
 from planner.machine.custom import Custom
 from planner.machine.request import MachineRequest

@@ -10,10 +10,9 @@ import re
 from dataclasses import dataclass, replace
 
 import pytest
-from conftest import ROOT
-from core_strategies import make_host
-from plan_cases import plan_of_text, shipped
-from test_findings import ARM_MSI, HT, Q35, VIRT, X86_MSI, arm, layout, x86
+from kit import ROOT
+from kit.plan_cases import ARM_MSI, HT, Q35, VIRT, X86_MSI, arm, layout, plan_of_text, shipped, x86
+from kit.strategies import make_host
 
 from planner.host.profile import HostProfile
 from planner.judge.host import judge_facts

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT, Golden
-from plan_cases import plan_text_of
+from kit import ROOT, Golden
+from kit.plan_cases import plan_text_of
 
 from planner.cli.plan import command
 
@@ -40,9 +40,9 @@ def number(text: str) -> int:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_golden_plans(layout: str, golden: Golden) -> None:
     code, text = run(f"layouts/{layout}.yaml")
-    golden(f"plan/golden/{layout}.txt", text)
+    golden(f"place/golden/{layout}.txt", text)
     same_code, out = run(f"layouts/{layout}.yaml", "--json")
-    golden(f"plan/golden/{layout}.json", out)
+    golden(f"place/golden/{layout}.json", out)
     assert code == same_code == (0 if json.loads(out)["ok"] else 1)
 
 

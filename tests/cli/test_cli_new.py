@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import ROOT, Golden
+from kit import ROOT, Golden
 
 from planner.cli import new
 from planner.layout.canonical import canonical
@@ -58,7 +58,7 @@ def test_draft_for_a_device(golden: Golden, tmp_path: Path) -> None:
     path = tmp_path / "guest.yaml"
     arguments = ["--machine", "virt", "--device", "04:00.0", "--device", "00:1a.0"]
     assert run(*arguments, "--host", GEN9, "-o", str(path)).exit_code == 0
-    golden("author/new.yaml", path.read_text().replace(GEN9, "hosts/hp-gen9.yaml"))
+    golden("cli/golden/new.yaml", path.read_text().replace(GEN9, "hosts/hp-gen9.yaml"))
 
 
 def test_draft_from_a_command_line() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
-from core_strategies import make_host
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.strategies import make_host
 
 from planner.host.profile import Scope
 from planner.judge.forbidden import Binding, bind

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
-from conftest import ROOT
+from kit import ROOT
 
 from planner.cli import exits, group
 from planner.cli.plan import command

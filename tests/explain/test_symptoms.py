@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import ROOT, Golden
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import ROOT, Golden
 
 from planner.cli import explain
 from planner.explain.rows import ROWS
@@ -205,7 +205,7 @@ def test_explain_log(golden: Golden) -> None:
     text = "boot\n" + MAP.format("0x40000000", "0x100000000") + "\nboot\n"
     result, code = run("-", "--host", str(HOSTS / "amd-desktop.yaml"), given_text=text)
     assert (code, result.stderr) == (0, "")
-    golden("author/explain-log.txt", result.stdout)
+    golden("explain/explain-log.txt", result.stdout)
 
 
 def test_explain_log_json() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import pytest
-from conftest import Golden
-from core_strategies import make_host
-from plan_cases import plan_of_text, shipped
+from kit import Golden
+from kit.plan_cases import HT, Q35, VIRT, X86_MSI, arm, layout, plan_of_text, shipped, x86
+from kit.strategies import make_host
 
 from planner.draw.diagnostic import render
 from planner.host.profile import BridgeWindow, HostProfile
@@ -15,27 +15,6 @@ from planner.host.read import read_profile_bytes
 from planner.place.plan import Plan
 from planner.region import Origin
 from planner.span import GIB, MIB, Span
-
-VIRT = 'machine: {type: virt, version: "7.2", cpu: max}'
-Q35 = 'machine: {type: q35, version: "7.2", cpu: "qemu64,vendor=GenuineIntel,phys-bits=46"}'
-ARM_MSI = (Span.sized(0x800_0000, MIB), "msi")
-X86_MSI = (Span.sized(0xFEE0_0000, MIB), "msi")
-HT = (Span.inclusive(0xFD_0000_0000, 0xFF_FFFF_FFFF), "reserved")
-
-
-def arm(name: str = "arm", *more: tuple[Span, str], **facts: object) -> HostProfile:
-    host = make_host(name, {"0": [ARM_MSI, *more]}, devices={"0": ["0000:01:00.0"]})
-    return replace(host, iommu="smmuv3", **facts)  # type: ignore[arg-type]  # fields of a profile
-
-
-def x86(name: str = "x86", *more: tuple[Span, str], **facts: object) -> HostProfile:
-    host = make_host(name, {"7": [X86_MSI, *more]}, devices={"7": ["0000:01:00.0"]})
-    return replace(host, iommu="intel", **facts)  # type: ignore[arg-type]  # fields of a profile
-
-
-def layout(machine: str, memory: str, *rest: str) -> str:
-    return "\n".join(["schema: 1", "name: case", machine, f"memory: {{{memory}}}", *rest, ""])
-
 
 NO_IOMMU = read_profile_bytes(
     b"schema: 1\nhost: {name: bare, iommu: none}\ngroups: []\n", "layouts/hosts/bare.yaml"
@@ -205,7 +184,7 @@ def said(plan: Plan, text: str) -> str:
 def test_golden_findings(name: str, golden: Golden) -> None:
     case = CASES[name]
     plan = plan_of_text(case.layout, case.hosts)
-    golden(f"plan/findings/{name}.txt", f"{case.layout}\n{said(plan, case.layout)}")
+    golden(f"judge/findings/{name}.txt", f"{case.layout}\n{said(plan, case.layout)}")
     assert case.code in {finding.code for finding in plan.findings}
     reverse = plan_of_text(case.layout, tuple(reversed(case.hosts)))
     assert [f.to_json() for f in reverse.findings] == [f.to_json() for f in plan.findings]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
-from test_traps import GOOD, TRAPS
+from kit.traps import GOOD, TRAPS
 
 from planner.draw.diagnostic import render, render_concise, render_github, source_text
 from planner.draw.sarif import sarif
