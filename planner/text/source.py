@@ -21,6 +21,7 @@ import yaml
 from planner.findings import Finding
 from planner.region import Loc
 from planner.text.collect import Collector
+from planner.text.nesting import too_deep
 from planner.text.yaml_errors import explain_error
 
 __all__ = ["Limits", "Mapping", "Node", "Scalar", "Sequence", "comments", "decode", "read"]
@@ -184,6 +185,8 @@ class _Open:
     is_mapping: bool
     #: True for a collection that stands where a key belongs; it is reported and dropped.
     as_key: bool
+    #: Whether it stands between brackets.
+    flow: bool
     items: list[Node] = field(default_factory=list)
     pairs: list[tuple[Scalar, Node]] = field(default_factory=list)
     key: Scalar | None = None
@@ -204,6 +207,8 @@ class _Builder:
         self._root: Node | None = None
         self._nodes = 0
         self._documents = 0
+        #: Where the last event ended: line and column from 0.
+        self._told = (0, 0)
         #: True once something was met that makes the tree worthless.
         self.refused = False
 
@@ -219,8 +224,12 @@ class _Builder:
             for event in yaml.parse(self._text, Loader=_LOADER):
                 if not self._take(event):
                     return None
+                if event.end_mark is not None:
+                    self._told = (event.end_mark.line, event.end_mark.column)
         except yaml.MarkedYAMLError as error:
             self.refused = True
+            if error.problem_mark is not None and self._stopped_deep(error.problem_mark):
+                return None
             self._found.add(explain_error(error, self._lines, self._file))
             return None
         except (yaml.YAMLError, ValueError) as error:
@@ -279,13 +288,7 @@ class _Builder:
             return False
         loc = self._loc(event)
         if len(self._stack) >= self._limits.max_depth:
-            self.refused = True
-            self._found.report(
-                "MM104",
-                loc,
-                f"lists and mappings nest deeper than {self._limits.max_depth}",
-                help="a layout nests four deep at most; look for brackets or dashes too many",
-            )
+            self._too_deep(loc)
             return False
         self._properties(event)
         parent = self._stack[-1] if self._stack else None
@@ -294,8 +297,30 @@ class _Builder:
         if as_key:
             what = "mapping" if is_mapping else "list"
             self._refuse(f"a {what} stands where a key belongs", loc, "keys are plain words")
-        self._stack.append(_Open(loc, is_mapping, as_key))
+        self._stack.append(_Open(loc, is_mapping, as_key, bool(event.flow_style)))
         return True
+
+    def _stopped_deep(self, mark: yaml.Mark) -> bool:
+        """Report brackets that nest too deep before the place the parser stopped at."""
+        start, end = (
+            sum(len(line) + 1 for line in self._lines[:line]) + column
+            for line, column in (self._told, (mark.line, mark.column))
+        )
+        flow = bool(self._stack) and self._stack[-1].flow
+        depth, most = len(self._stack), self._limits.max_depth
+        index = too_deep(self._text, start, end, depth, most, flow=flow)
+        if index is not None:
+            self._too_deep(_loc_at(self._text, index, self._file))
+        return index is not None
+
+    def _too_deep(self, loc: Loc) -> None:
+        self.refused = True
+        self._found.report(
+            "MM104",
+            loc,
+            f"lists and mappings nest deeper than {self._limits.max_depth}",
+            help="a layout nests four deep at most; look for brackets or dashes too many",
+        )
 
     def _close(self) -> None:
         done = self._stack.pop()

@@ -15,6 +15,7 @@ from planner.draw.diagnostic import render, render_concise, render_github, sourc
 from planner.draw.sarif import sarif
 from planner.findings import Severity
 from planner.layout.load import load
+from planner.region import Loc
 from planner.text.collect import MAX_FINDINGS
 from planner.text.source import Limits, Mapping, Node, Scalar, comments, read
 
@@ -152,6 +153,40 @@ def test_limits_can_be_raised() -> None:
     root, findings = read(text, "f.yaml", Limits(max_depth=20))
     assert root is not None
     assert findings == []
+
+
+#: Each opens a level or two: ``( ) <`` stand for real ``[ ] {``, all other brackets are text.
+OPENERS = ("(", "(), (", "'[', (", "'it''s ]', (", '"\\"[", (', "it's, (", "a#b, (", "<'[': (")
+#: What comes first, and how many levels in block style it opens.
+HEADS = {"": 0, "a: ": 1, "a:\n  - - ": 3, "# [[[\na:\n- b: ()\n- ": 2, "a: b [[ {{\nc: ": 1}
+
+
+@pytest.mark.parametrize("loader", [yaml.CBaseLoader, yaml.BaseLoader])
+@given(
+    head=st.sampled_from(sorted(HEADS)),
+    openers=st.lists(st.sampled_from(OPENERS), min_size=6, max_size=20),
+    stop=st.sampled_from(["'", '"', "@", "(" * 40]),
+)
+def test_depth_is_judged_before_whatever_stops_the_parser(
+    loader: type[yaml.BaseLoader], head: str, openers: list[str], stop: str
+) -> None:
+    depth, too_deep = 0, None
+    for number, character in enumerate(written := head + "(" + "".join(openers) + stop):
+        depth = max(depth, HEADS[head]) if number >= len(head) else depth
+        if character in "(<":
+            if depth == 16 and too_deep is None:
+                line = written.count("\n", 0, number) + 1
+                too_deep = Loc("f.yaml", line, number - written.rfind("\n", 0, number))
+            depth += 1
+        depth -= character == ")"
+    text = written.translate(str.maketrans("()<", "[]{"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("planner.text.source._LOADER", loader)
+        _, findings = read(text.encode(), "f.yaml")
+    if too_deep is None:
+        assert findings[-1].code == "MM101"
+    else:
+        assert (findings[-1].code, findings[-1].loc) == ("MM104", too_deep)
 
 
 def test_comments_are_told_from_text() -> None:
