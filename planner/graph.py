@@ -1,9 +1,9 @@
 """The interval graph: which regions share bytes with which.
 
 Nodes are region names, never bounds, so two regions with the same bounds are two nodes. An edge is
-an overlap and carries the shared span. One sweep over sorted starts finds all edges in
-O(n log n + overlaps). ``networkx.interval_graph`` is not used: it is O(n**2), merges equal
-intervals into one node and takes touching for overlapping.
+an overlap and carries the shared span. One sweep over sorted starts finds all edges, all clusters
+or the deepest pile-up in O(n log n + what is found). ``networkx.interval_graph`` is not used: it is
+O(n**2), merges equal intervals into one node and takes touching for overlapping.
 
 The only importer of networkx, and only when a graph is asked for: the import costs 0.15 s.
 """
@@ -19,11 +19,22 @@ from planner.span import Span
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["Node", "Overlap", "clusters", "deepest", "graph", "graphml", "lanes", "overlaps"]
+__all__ = [
+    "Interval",
+    "Overlap",
+    "Pileup",
+    "clusters",
+    "deepest",
+    "graph",
+    "graphml",
+    "lanes",
+    "overlaps",
+    "pileups",
+]
 
 
-class Node(NamedTuple):
-    """A named interval with free attributes for whoever draws it."""
+class Interval(NamedTuple):
+    """A named range with free attributes for whoever draws it: a node of the graph."""
 
     name: str
     span: Span
@@ -33,62 +44,117 @@ class Node(NamedTuple):
 
 
 class Overlap(NamedTuple):
-    """Two nodes and the bytes they share; *first* sorts before *second* by (start, end, name)."""
+    """Two intervals and the bytes they share; *first* sorts before *second* by start, end, name."""
 
-    first: Node
-    second: Node
+    first: Interval
+    second: Interval
     span: Span
 
 
-def _key(node: Node) -> tuple[int, int, str]:
-    return (node.span.start, node.span.end, node.name)
+class Pileup(NamedTuple):
+    """Intervals that all share the same bytes."""
+
+    members: tuple[Interval, ...]
+    span: Span
 
 
-def overlaps(nodes: Iterable[Node], *, across: bool = False) -> Iterator[Overlap]:
-    """Yield every pair that shares a byte, in address order.
+def _key(interval: Interval) -> tuple[int, int, str]:
+    return (interval.span.start, interval.span.end, interval.name)
 
-    :param across: only pairs of different sides.
+
+def overlaps(intervals: Iterable[Interval], *, across: bool = False) -> Iterator[Overlap]:
+    """Yield every pair that shares a byte, ordered by the later one's start.
+
+    :param across: only pairs of different sides; what piles up on one side costs nothing then.
     """
-    active: list[tuple[int, int, Node]] = []
-    for index, node in enumerate(sorted(nodes, key=_key)):
-        # Dropping ended nodes from the whole list keeps the cost proportional to what overlaps.
-        active = [entry for entry in active if entry[0] > node.span.start]
-        for end, _, other in active:
-            if not across or other.side != node.side:
-                yield Overlap(other, node, Span(node.span.start, min(end, node.span.end)))
-        active.append((node.span.end, index, node))
+    active: dict[str, list[Interval]] = {}
+    for interval in sorted(intervals, key=_key):
+        mine = interval.side if across else None
+        for side in [side for side in active if side != mine]:
+            # What has ended is dropped for good, what has not is output: linear in both.
+            here = [other for other in active[side] if other.span.end > interval.span.start]
+            if here:
+                active[side] = here
+            else:
+                del active[side]
+            for other in here:
+                shared = Span(interval.span.start, min(other.span.end, interval.span.end))
+                yield Overlap(other, interval, shared)
+        active.setdefault(mine or "", []).append(interval)
 
 
-def lanes(nodes: Iterable[Node]) -> dict[str, int]:
-    """Give each node the lowest lane free at its start; as many lanes as the deepest pile-up.
+def clusters(intervals: Iterable[Interval]) -> list[list[Interval]]:
+    """Return what hangs together by overlaps, a lone interval included, in address order.
+
+    They are the connected components of :func:`graph`, found without building it.
+    """
+    found: list[list[Interval]] = []
+    end = 0
+    for interval in sorted(intervals, key=_key):
+        if not found or interval.span.start >= end:
+            found.append([])
+        found[-1].append(interval)
+        end = max(end, interval.span.end)
+    return found
+
+
+def deepest(intervals: Iterable[Interval]) -> Pileup | None:
+    """Return the most intervals that share one byte, the lowest such; None when there are none.
+
+    The largest clique of :func:`graph`, as interval graphs are chordal, but in O(n log n): the
+    graph of a thousand equal ranges has half a million edges.
+    """
+    listed = sorted(intervals, key=_key)
+    ends: list[int] = []
+    most, at = 0, 0
+    for interval in listed:
+        while ends and ends[0] <= interval.span.start:
+            heapq.heappop(ends)
+        heapq.heappush(ends, interval.span.end)
+        if len(ends) > most:
+            most, at = len(ends), interval.span.start
+    members = tuple(interval for interval in listed if at in interval.span)
+    if not members:
+        return None
+    return Pileup(members, Span(at, min(member.span.end for member in members)))
+
+
+def pileups(intervals: Iterable[Interval], least: int = 3) -> list[Pileup]:
+    """Return the deepest pile-up of each cluster where *least* or more meet, in address order."""
+    found = [deepest(cluster) for cluster in clusters(intervals) if len(cluster) >= least]
+    return [pile for pile in found if pile and len(pile.members) >= least]
+
+
+def lanes(intervals: Iterable[Interval]) -> dict[str, int]:
+    """Give each interval the lowest lane free at its start; as many lanes as the deepest pile-up.
 
     Interval graphs are perfect, so this greedy colouring by start is optimal.
     """
     lane_of: dict[str, int] = {}
     busy: list[tuple[int, int]] = []
     free: list[int] = []
-    for node in sorted(nodes, key=_key):
-        while busy and busy[0][0] <= node.span.start:
+    for interval in sorted(intervals, key=_key):
+        while busy and busy[0][0] <= interval.span.start:
             heapq.heappush(free, heapq.heappop(busy)[1])
         lane = heapq.heappop(free) if free else len(busy)
-        lane_of[node.name] = lane
-        heapq.heappush(busy, (node.span.end, lane))
+        lane_of[interval.name] = lane
+        heapq.heappush(busy, (interval.span.end, lane))
     return lane_of
 
 
-def graph(nodes: Iterable[Node]) -> nx.Graph[str]:
+def graph(intervals: Iterable[Interval]) -> nx.Graph[str]:
     """Build the networkx graph: nodes by name with base/last/kind/side, edges with the overlap."""
     import networkx as nx  # noqa: PLC0415  # 0.15 s that plan and --help need not pay
 
-    listed = sorted(nodes, key=_key)
+    listed = sorted(intervals, key=_key)
     made: nx.Graph[str] = nx.Graph()
-    for node in listed:
+    for interval in listed:
         made.add_node(
-            node.name,
-            base=f"{node.span.start:#x}",
-            last=f"{node.span.last:#x}",
-            side=node.side,
-            kind=node.kind,
+            interval.name,
+            base=f"{interval.span.start:#x}",
+            last=f"{interval.span.last:#x}",
+            side=interval.side,
+            kind=interval.kind,
         )
     for overlap in overlaps(listed):
         made.add_edge(
@@ -98,22 +164,6 @@ def graph(nodes: Iterable[Node]) -> nx.Graph[str]:
             last=f"{overlap.span.last:#x}",
         )
     return made
-
-
-def clusters(made: nx.Graph[str]) -> list[list[str]]:
-    """Return the chains of trouble: connected components of two or more, largest first."""
-    import networkx as nx  # noqa: PLC0415  # as above
-
-    found = [sorted(component) for component in nx.connected_components(made)]
-    return sorted((c for c in found if len(c) > 1), key=lambda c: (-len(c), c))
-
-
-def deepest(made: nx.Graph[str]) -> list[str]:
-    """Return the largest set of nodes that all share one byte (interval graphs are chordal)."""
-    import networkx as nx  # noqa: PLC0415  # as above
-
-    cliques = nx.chordal_graph_cliques(made)
-    return min((sorted(clique) for clique in cliques), key=lambda c: (-len(c), c), default=[])
 
 
 def graphml(made: nx.Graph[str]) -> str:

@@ -9,6 +9,7 @@ from itertools import groupby
 from planner.draw.diagnostic import harmless
 from planner.draw.exhibit import Exhibit, groups_fact
 from planner.draw.scene import Box, Clash, Column, Mark, Role, Scene, Style, make_scene
+from planner.graph import Interval, overlaps
 from planner.judge.forbidden import BEYOND_APERTURE, shorten
 from planner.region import GuestMap, Kind, Region, Window
 from planner.span import Span
@@ -78,27 +79,21 @@ def exhibit_columns(
 
 def clashes_of(columns: Iterable[Column]) -> list[Clash]:
     """Return where memory of a guest's column meets what a host's column forbids."""
-    listed = list(columns)
-    holes = [
-        (box, column)
-        for column in listed
-        if column.role is Role.HOST
-        for box in column.boxes
-        if box.style is Style.HOLE
+    whose = {box.id: (box, column) for column in columns for box in column.boxes}
+    sides = [
+        Interval(ident, box.span, column.role)
+        for ident, (box, column) in whose.items()
+        if (column.role is Role.HOST and box.style is Style.HOLE)
+        or (column.role is Role.GUEST and box.kind.partition(" ")[0] in _MUST_MAP)
     ]
     found: list[Clash] = []
-    for column in listed:
-        if column.role is not Role.GUEST:
-            continue
+    for overlap in overlaps(sides, across=True):
+        first, second = overlap.first, overlap.second
+        mine, theirs = (first, second) if first.side == Role.GUEST else (second, first)
+        (box, column), (hole, host) = whose[mine.name], whose[theirs.name]
         asked = " as asked" if column.key.endswith(ASKED) else ""
-        for box in column.boxes:
-            if box.kind.partition(" ")[0] not in _MUST_MAP:
-                continue
-            for hole, host in holes:
-                shared = box.span.intersection(hole.span)
-                if shared:
-                    theirs = f"{hole.name} of {host.title}"
-                    found.append(Clash(shared, box.name + asked, theirs, (box.id, hole.id)))
+        them = f"{hole.name} of {host.title}"
+        found.append(Clash(overlap.span, box.name + asked, them, (box.id, hole.id)))
     return found
 
 

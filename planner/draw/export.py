@@ -7,7 +7,7 @@ from typing import Any
 
 from planner.draw.scene import Box, Role, Scene
 from planner.findings import span_json
-from planner.graph import Node, graph, graphml
+from planner.graph import Interval, graph, graphml
 
 __all__ = ["scene_graphml", "scene_json"]
 
@@ -71,7 +71,7 @@ def scene_graphml(scene: Scene) -> str:
     nodes = []
     for side, box in pairs:
         twice = f"@{box.span}" if often[side, box.title] > 1 else ""
-        nodes.append(Node(f"{side}/{box.title}{twice}", box.span, side, box.kind))
+        nodes.append(Interval(f"{side}/{box.title}{twice}", box.span, side, box.kind))
     # Two columns may bear one title; a node must not swallow another.
     again = Counter(node.name for node in nodes)
     unique = [

@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from planner.findings import Finding
-from planner.graph import Node, lanes
+from planner.graph import Interval, clusters, lanes
 from planner.span import ADDRESS_LIMIT, Span
 from planner.units import show_size
 
@@ -186,16 +186,10 @@ def make_scene(
 
 def _in_lanes(column: Column) -> Column:
     """Put overlapping boxes side by side; only those that overlap share the width."""
-    placed: list[Box] = []
-    cluster: list[Box] = []
-    end = 0
-    for box in sorted(column.boxes, key=lambda b: (b.span, b.id)):
-        if box.span.start >= end:
-            placed += _side_by_side(cluster)
-            cluster = []
-        cluster.append(box)
-        end = max(end, box.span.end)
-    return replace(column, boxes=(*placed, *_side_by_side(cluster)))
+    boxes = {box.id: box for box in column.boxes}
+    chains = clusters(Interval(box.id, box.span) for box in column.boxes)
+    placed = [_side_by_side([boxes[interval.name] for interval in chain]) for chain in chains]
+    return replace(column, boxes=tuple(box for side_by_side in placed for box in side_by_side))
 
 
 #: What things are put into, or what binds nothing, stands to the right of what is there.
@@ -203,9 +197,9 @@ _BEHIND = (Style.WINDOW, Style.ADVICE)
 
 
 def _side_by_side(cluster: Sequence[Box]) -> list[Box]:
-    lane_of = lanes(Node(b.id, b.span) for b in cluster if b.style not in _BEHIND)
+    lane_of = lanes(Interval(b.id, b.span) for b in cluster if b.style not in _BEHIND)
     first = max(lane_of.values(), default=-1) + 1
-    behind = lanes(Node(b.id, b.span) for b in cluster if b.style in _BEHIND)
+    behind = lanes(Interval(b.id, b.span) for b in cluster if b.style in _BEHIND)
     lane_of |= {ident: lane + first for ident, lane in behind.items()}
     width = max(lane_of.values(), default=0) + 1
     return [replace(box, lane=lane_of[box.id], of_lanes=width) for box in cluster]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from planner.findings import Finding, Party
-from planner.graph import Node, overlaps
+from planner.graph import Interval, overlaps
 from planner.judge.forbidden import BEYOND_APERTURE, PINNED_DOORBELL, Binding, Forbidden
 from planner.region import GuestMap, Kind, Region
 from planner.span import Span
@@ -26,8 +26,8 @@ def collisions(
     """Yield each memory region with each forbidden entry it overlaps, in address order."""
     guest = {f"g{i}": region for i, region in enumerate(regions) if region.kind.must_map}
     host = {f"h{i}": entry for i, entry in enumerate(forbidden)}
-    nodes = [Node(name, region.span, "guest") for name, region in guest.items()]
-    nodes += [Node(name, entry.span, "host") for name, entry in host.items()]
+    nodes = [Interval(name, region.span, "guest") for name, region in guest.items()]
+    nodes += [Interval(name, entry.span, "host") for name, entry in host.items()]
     for overlap in overlaps(nodes, across=True):
         first, second = overlap.first.name, overlap.second.name
         mine, theirs = (first, second) if first in guest else (second, first)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from planner.findings import CODES, Severity
-from planner.graph import Node, overlaps
+from planner.graph import Interval, overlaps
 from planner.layout.machine_options import is_known, known_options
 from planner.region import Kind, Loc, Origin, Region, Window, WindowKind
 from planner.span import ADDRESS_LIMIT, GIB, MIB, Span
@@ -304,7 +304,7 @@ def _entry(  # noqa: PLR0917  # one entry's surroundings
 def _overlaps(board: Board, found: Collector) -> None:
     listed: list[Region | Window] = [*board.regions, *board.windows]
     everything = {entry.name: entry for entry in listed}
-    for overlap in overlaps(Node(name, entry.span) for name, entry in everything.items()):
+    for overlap in overlaps(Interval(name, entry.span) for name, entry in everything.items()):
         if found.full:
             found.report("MM203", Loc(found.file, 1, 1), "")
             break

@@ -11,59 +11,98 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit.strategies import spans
 
-from planner.graph import Node, clusters, deepest, graph, graphml, lanes, overlaps
+from planner.graph import (
+    Interval,
+    clusters,
+    deepest,
+    graph,
+    graphml,
+    lanes,
+    overlaps,
+    pileups,
+)
 from planner.span import Span
 
-NODES = st.lists(st.tuples(spans(), st.sampled_from(["guest", "a", "b"])), max_size=12).map(
-    lambda listed: [Node(f"n{i}", span, side) for i, (span, side) in enumerate(listed)]
+INTERVALS = st.lists(st.tuples(spans(), st.sampled_from(["guest", "a", "b"])), max_size=12).map(
+    lambda listed: [Interval(f"n{i}", span, side) for i, (span, side) in enumerate(listed)]
 )
 
 
-@given(NODES, st.booleans())
-def test_the_sweep_finds_what_comparing_all_pairs_finds(nodes: list[Node], across: bool) -> None:
+@given(INTERVALS, st.booleans())
+def test_the_sweep_finds_what_comparing_all_pairs_finds(
+    intervals: list[Interval], across: bool
+) -> None:
     brute = {
         frozenset((a.name, b.name)): a.span.intersection(b.span)
-        for a, b in combinations(nodes, 2)
+        for a, b in combinations(intervals, 2)
         if a.span.overlaps(b.span) and not (across and a.side == b.side)
     }
-    swept = list(overlaps(nodes, across=across))
+    swept = list(overlaps(intervals, across=across))
     assert {frozenset((o.first.name, o.second.name)): o.span for o in swept} == brute
     assert len(swept) == len(brute)
-    assert swept == list(overlaps(reversed(nodes), across=across))
+    assert swept == list(overlaps(reversed(intervals), across=across))
 
 
-@given(NODES)
-def test_lanes_never_clash_and_are_as_few_as_the_deepest_pile(nodes: list[Node]) -> None:
-    lane = lanes(nodes)
-    for a, b in combinations(nodes, 2):
+@given(INTERVALS)
+def test_lanes_never_clash_and_are_as_few_as_the_deepest_pile(intervals: list[Interval]) -> None:
+    lane = lanes(intervals)
+    for a, b in combinations(intervals, 2):
         assert not (a.span.overlaps(b.span) and lane[a.name] == lane[b.name])
-    made = graph(nodes)
-    deep = deepest(made)
-    assert len(set(lane.values())) == len(deep)
-    assert max((sum(p in n.span for n in nodes) for p in range(48)), default=0) == len(deep)
+    pile = deepest(intervals)
+    assert len(set(lane.values())) == (len(pile.members) if pile else 0)
 
 
-@given(NODES)
-def test_the_graph_has_a_node_for_each_region_and_chains_of_trouble(nodes: list[Node]) -> None:
-    made = graph(nodes)
-    assert sorted(made) == sorted(node.name for node in nodes)
-    chained = {name for chain in clusters(made) for name in chain}
-    assert chained == {name for name in made if made.degree[name]}
+@given(INTERVALS)
+def test_the_deepest_pile_is_the_lowest_of_the_largest_cliques(intervals: list[Interval]) -> None:
+    made = graph(intervals)
+    pile = deepest(intervals)
+    if not intervals:
+        assert pile is None
+        return
+    assert pile
     assert nx.is_chordal(made)
+    cliques = [set(clique) for clique in nx.chordal_graph_cliques(made)]
+    assert {member.name for member in pile.members} in cliques
+    assert len(pile.members) == max(map(len, cliques))
+    depths = [sum(point in i.span for i in intervals) for point in range(48)]
+    assert pile.span.start == depths.index(max(depths))
+    shared = set.intersection(*(set(range(i.span.start, i.span.end)) for i in pile.members))
+    assert shared == set(range(pile.span.start, pile.span.end))
+
+
+@given(INTERVALS)
+def test_clusters_are_the_components_of_the_graph(intervals: list[Interval]) -> None:
+    made = graph(intervals)
+    assert sorted(made) == sorted(interval.name for interval in intervals)
+    found = clusters(intervals)
+    assert sorted(sorted(i.name for i in cluster) for cluster in found) == sorted(
+        sorted(component) for component in nx.connected_components(made)
+    )
+    assert [min(i.span.start for i in cluster) for cluster in found] == sorted(
+        cluster[0].span.start for cluster in found
+    )
+
+
+@given(INTERVALS, st.integers(2, 4))
+def test_pileups_are_the_deepest_of_each_cluster(intervals: list[Interval], least: int) -> None:
+    deep = [deepest(cluster) for cluster in clusters(intervals)]
+    assert pileups(intervals, least) == [p for p in deep if p and len(p.members) >= least]
 
 
 def test_equal_regions_are_two_nodes_and_touching_ones_are_no_edge() -> None:
-    same = [Node("a", Span(0, 8)), Node("b", Span(0, 8)), Node("c", Span(8, 9))]
+    same = [Interval("a", Span(0, 8)), Interval("b", Span(0, 8)), Interval("c", Span(8, 9))]
     made = graph(same)
     assert sorted(made.edges) == [("a", "b")]
     assert made.edges["a", "b"] == {"base": "0x0", "last": "0x7"}
-    assert clusters(made) == [["a", "b"]]
-    assert deepest(made) == ["a", "b"]
-    assert deepest(graph([])) == []
+    assert clusters(same) == [same[:2], same[2:]]
+    assert deepest(same) == (tuple(same[:2]), Span(0, 8))
+    assert deepest([]) is None
 
 
 def test_graphml_reads_back() -> None:
-    made = graph([Node("ram", Span(0, 8), "guest", "ram"), Node("msi", Span(4, 6), "amd", "msi")])
+    made = graph(
+        [Interval("ram", Span(0, 8), "guest", "ram"), Interval("msi", Span(4, 6), "amd", "msi")]
+    )
     back = nx.parse_graphml(graphml(made))
     assert dict(back.nodes["ram"]) == {"base": "0x0", "last": "0x7", "side": "guest", "kind": "ram"}
     assert back.edges["ram", "msi"] == {"base": "0x4", "last": "0x5"}
@@ -72,7 +111,7 @@ def test_graphml_reads_back() -> None:
 def test_networkx_is_not_loaded_before_a_graph_is_asked_for() -> None:
     code = (
         "import sys, planner.graph as g; from planner.span import Span;"
-        "list(g.overlaps([g.Node('a', Span(0, 2)), g.Node('b', Span(1, 3))]));"
+        "list(g.overlaps([g.Interval('a', Span(0, 2)), g.Interval('b', Span(1, 3))]));"
         "sys.exit('networkx' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
