@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
+from functools import partial
 
 import pytest
 from hypothesis import settings
 from kit import ROOT, Golden
+from kit.captures import Captured, tree_below
 
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("long", deadline=None, max_examples=2000)
@@ -40,3 +42,10 @@ def golden(request: pytest.FixtureRequest) -> Golden:
             pytest.fail("".join(diff))
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def captured(tmp_path_factory: pytest.TempPathFactory) -> Captured:
+    """Give the tree of a capture, unpacked once for all workers of this session."""
+    base = tmp_path_factory.getbasetemp()
+    return partial(tree_below, base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)

@@ -1,8 +1,8 @@
-"""Capture: what the kernel of a host kind says of its IOMMUs, as a small tree for the tests."""
+"""Capture: what the kernel of a host kind says of its IOMMUs, as one archive for the tests."""
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from labkit.boot import answer
 from labkit.hosts import Host
 from labkit.kernels import Kernel
 from labkit.tables import tables_for
+from labkit.tarball import SUFFIX, pack
 
 __all__ = ["capture", "capture_name", "write_tree"]
 
@@ -17,24 +18,21 @@ _SECONDS = 180
 
 
 def capture_name(host: Host, release: str) -> str:
-    """Return the folder's name: ``intel-39-6.12``."""
+    """Return the archive's name without its ending: ``intel-39-6.12``."""
     return f"{host.name}-{'.'.join(release.split('.')[:2])}"
 
 
 def capture(host: Host, kernel: Kernel, into: Path) -> Path:
-    """Boot, and write the tree below *into*; return its folder.
+    """Boot, and write the archive below *into*; return its path.
 
-    The folder has ``sys/`` and ``proc/`` as the kernel showed them, and ``about`` with how the host
-    was made and what the kernel logged of its IOMMUs.
+    It holds ``sys/`` and ``proc/`` as the kernel showed them, and ``about`` with how the host was
+    made and what the kernel logged of its IOMMUs.
 
     :raise LabError: the boot fails.
     """
     tables = tables_for(host, kernel)
     job = {"do": "take", "hostname": host.name}
     said = answer(host, kernel, job, seconds=_SECONDS, tables=tables)
-    folder = into / capture_name(host, said["release"])
-    shutil.rmtree(folder, ignore_errors=True)
-    write_tree(folder, said)
     lines = [
         f"host: {host.name}, {host.about}",
         f"kernel: {said['release']}",
@@ -45,8 +43,13 @@ def capture(host: Host, kernel: Kernel, into: Path) -> Path:
         "log:",
         *(f"  {line}" for line in said["log"]),
     ]
-    (folder / "about").write_text("\n".join(lines) + "\n")
-    return folder
+    into.mkdir(parents=True, exist_ok=True)
+    archive = into / f"{capture_name(host, said['release'])}{SUFFIX}"
+    with tempfile.TemporaryDirectory() as name:
+        write_tree(Path(name), said)
+        (Path(name) / "about").write_text("\n".join(lines) + "\n")
+        pack(Path(name), archive)
+    return archive
 
 
 def write_tree(folder: Path, said: dict[str, Any]) -> None:

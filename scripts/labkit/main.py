@@ -19,6 +19,7 @@ from labkit.kernels import KERNELS, Kernel, get_kernel
 from labkit.oracle import try_host
 from labkit.rescue import rescue
 from labkit.scenes import DEVICES, draw_scene
+from labkit.tarball import SUFFIX
 
 __all__ = ["main"]
 
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     command("list", _list, "list the host kinds and kernels")
-    taken = command("capture", _capture, "boot and write what the kernel says below tests/captures")
+    taken = command("capture", _capture, "boot and write what the kernel says as an archive")
     taken.add_argument("--into", type=Path, default=ROOT / "tests" / "captures")
     asked = command("oracle", _oracle, "hold usable ranges and verdicts against the kernel's")
     asked.add_argument("-n", type=int, default=2000, help="spans for each host kind (%(default)s)")
@@ -85,8 +86,8 @@ def _list(options: argparse.Namespace) -> int:
 def _capture(options: argparse.Namespace) -> int:
     for host, kernel in _chosen(options):
         begun = time.monotonic()
-        folder = capture(host, kernel, options.into)
-        print(f"{folder.name:20} {kernel.release:24} {time.monotonic() - begun:5.1f} s", flush=True)
+        name = capture(host, kernel, options.into).name.removesuffix(SUFFIX)
+        print(f"{name:20} {kernel.release:24} {time.monotonic() - begun:5.1f} s", flush=True)
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from kit import ROOT
+from kit.captures import Captured
 
 from planner.cli import group
 from planner.cli.host import command
@@ -41,7 +42,6 @@ def document(*args: str) -> Any:
         ("seattle", (str(HOSTS / "amd-seattle.yaml"), "--page-size", "4KiB")),
         ("xavier", (str(HOSTS / "jetson-xavier.yaml"),)),
         ("xgene2", (str(HOSTS / "apm-xgene2.yaml"),)),
-        ("rmrr", ("--sysfs", str(ROOT / "tests" / "captures" / "intel-rmrr-7.2"))),
         ("raptor-lake", (str(HOSTS / "acer-raptor-lake.yaml"),)),
     ],
 )
@@ -51,6 +51,11 @@ def test_text_is_as_it_was(
     monkeypatch.chdir(ROOT)
     result = run(*(arg.removeprefix(f"{ROOT}/") for arg in args))
     golden(f"cli/golden/host-{name}.txt", result.stdout + f"exit {int(result.return_value)}\n")
+
+
+def test_a_tree_that_a_kernel_showed(golden: Any, captured: Captured) -> None:
+    result = run("--sysfs", str(captured("intel-rmrr-7.2")))
+    golden("cli/golden/host-rmrr.txt", result.stdout + f"exit {int(result.return_value)}\n")
 
 
 def test_json_is_as_it_was(golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 from kit import ROOT, Golden
+from kit.captures import Captured
 
 from planner.cli.diff import command as diff_command
 from planner.cli.map import command as map_command
@@ -119,14 +120,14 @@ def test_a_plan_on_standard_input(plan: Path) -> None:
     assert show("-", data=plan.read_text()).stdout == show(plan).stdout
 
 
-def test_a_host_profile_a_dump_and_a_sysfs_tree(tmp_path: Path) -> None:
+def test_a_host_profile_a_dump_and_a_sysfs_tree(tmp_path: Path, captured: Captured) -> None:
     assert "msi, groups 27, 28" in show(AMD).stdout
     dump = tmp_path / "pasted.txt"
     path = "/sys/kernel/iommu_groups/3/reserved_regions"
     dump.write_text(f"{path}:0x00000000fee00000 0x00000000feefffff msi\n", encoding="utf-8")
     assert "pasted" in show(dump).stdout
     assert "▒ msi, group 3" in show(dump).stdout
-    tree = show("tests/captures/amd-6.12/sys").stdout
+    tree = show(captured("amd-6.12") / "sys").stdout
     assert "0xfd00000000" in tree
 
 

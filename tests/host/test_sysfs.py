@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kit import ROOT
+from kit.captures import CAPTURES, Captured
 from kit.host_trees import HT, MSI, SW_MSI, group, make_tree
 
 from planner.findings import Severity
@@ -283,14 +283,11 @@ def test_a_tree_that_is_no_tree(tmp_path: Path) -> None:
         read_sysfs(tmp_path / "absent")
 
 
-CAPTURES = sorted((ROOT / "tests" / "captures").glob("*/sys"))
-
-
-@pytest.mark.parametrize("tree", CAPTURES, ids=lambda tree: tree.parent.name)
-def test_trees_of_real_kernels_are_read_whole(tree: Path) -> None:
+@pytest.mark.parametrize("name", CAPTURES)
+def test_trees_of_real_kernels_are_read_whole(name: str, captured: Captured) -> None:
     """Trees that kernels in QEMU showed: nothing in them is out of the ordinary."""
-    profile = read_sysfs(tree.parent)
-    kind = tree.parent.name.partition("-")[0]
+    profile = read_sysfs(captured(name))
+    kind = name.partition("-")[0]
     assert profile.iommu == kind
     assert {finding.severity for finding in profile.findings} <= {Severity.NOTE}
     assert all(found.whole and found.devices and found.type for found in profile.groups)
@@ -298,7 +295,7 @@ def test_trees_of_real_kernels_are_read_whole(tree: Path) -> None:
     assert profile.page_bytes == 4096
     assert profile.bridge_windows
     if kind == "intel":
-        assert profile.address_bits == (39 if "-39-" in tree.parent.name else 48)
+        assert profile.address_bits == (39 if "-39-" in name else 48)
     else:
         assert profile.address_bits is None
 
