@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import click
 
-from planner.cli.complete import files
-from planner.cli.output import color_option, json_option
-from planner.cli.verify import plan_target, qmp_option, report
+from planner.cli import options
+from planner.cli.verify import plan_target, report
 from qmp_glue.apply import apply_plan
 
 __all__ = ["command"]
 
 
 @click.command(name="apply")
-@click.argument("plan", type=click.Path(dir_okay=False, allow_dash=True), shell_complete=files)
-@qmp_option
-@click.option("--no-reserve", is_flag=True, help="Take memory from the host only when it is used.")
-@json_option
-@color_option
+@options.plan_file()
+@options.qmp(required=True)
+@options.no_reserve
+@options.json
+@options.color
 def command(plan: str, qmp: str, *, no_reserve: bool, as_json: bool, color: bool) -> int:
     """Plug the plan's pieces of memory into a paused QEMU, then verify.
 

@@ -7,15 +7,16 @@ import shlex
 import click
 
 from planner.argv.write import Emission, emit_argv
+from planner.cli import options
 from planner.cli.complete import files
-from planner.cli.output import exit_for, json_option, print_json, show_findings
+from planner.cli.output import exit_for, print_json, show_findings
 from planner.cli.planfile import OpenPlan, open_plan
 
 __all__ = ["command"]
 
 
 @click.command(name="args")
-@click.argument("plan", type=click.Path(dir_okay=False, allow_dash=True), shell_complete=files)
+@options.plan_file()
 @click.option("--program", default="", metavar="QEMU", help="Program to name.")
 @click.option(
     "--firmware",
@@ -24,17 +25,13 @@ __all__ = ["command"]
     shell_complete=files,
     help="Firmware image for -bios; an Arm guest's pieces of memory are then DIMMs.",
 )
-@click.option(
-    "--no-reserve",
-    is_flag=True,
-    help="Take memory from the host only when it is used: for trying a large plan.",
-)
+@options.no_reserve
 @click.option(
     "--without-pieces",
     is_flag=True,
     help="Leave out the pieces of memory, for 'guestmap apply' to plug into the paused guest.",
 )
-@json_option
+@options.json
 def command(
     plan: str,
     program: str,

@@ -10,14 +10,12 @@ import click
 
 from planner.argv.line import CommandLine
 from planner.argv.split import ArgvError
-from planner.cli.complete import devices, files
+from planner.cli import options
 from planner.cli.exits import Exit, ReachError, UnreadableError
-from planner.cli.facts import device_names, read_facts
+from planner.cli.facts import read_facts
 from planner.cli.output import (
-    color_option,
     exit_for,
     findings_text,
-    json_option,
     painter,
     print_json,
 )
@@ -53,28 +51,13 @@ class _Checked:
 
 
 @click.command(name="check")
-@click.option(
-    "--host",
-    "hosts",
-    multiple=True,
-    metavar="PROFILE",
-    shell_complete=files,
-    help="Host profile, pasted dump or sysfs tree; repeatable. Default: this host.",
-)
-@click.option(
-    "--device",
-    "devices",
-    multiple=True,
-    metavar="BDF",
-    callback=device_names,
-    shell_complete=devices,
-    help="A host device to judge besides those on the command line; repeatable.",
-)
-@click.option("--model", is_flag=True, help="Take the map from the machine tables; start no QEMU.")
+@options.hosts("this host")
+@options.device
+@options.model
 @click.option("--fix", is_flag=True, help="Print only a command line that works, fit for a shell.")
-@json_option
-@color_option
-@click.argument("words", nargs=-1, required=True, metavar="-- QEMU ARGS...", shell_complete=files)
+@options.json
+@options.color
+@options.words(required=True)
 def command(
     words: tuple[str, ...],
     hosts: tuple[str, ...],

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import click
 
+from planner.cli import options
 from planner.cli.exits import Exit, UnreadableError
-from planner.cli.output import color_option, json_option, painter, print_json
-from planner.cli.picture import Target, picture_options, put, render
-from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_words, subject_options
+from planner.cli.output import painter, print_json
+from planner.cli.picture import Target, put, render
+from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_words
 from planner.draw.difference import (
     Difference,
     compare,
@@ -25,21 +26,16 @@ __all__ = ["command"]
 _PAINTS = {"-": "error", "+": "ram", "@": "note"}
 
 
-@click.command("diff", cls=AfterDashes, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("diff", cls=AfterDashes)
 @click.argument("places", nargs=-1, metavar="A [B] [OUT] [-- QEMU ARGS...]")
-@click.option("--qmp", metavar="ADDR", help="B is a running QEMU: unix:PATH or HOST:PORT.")
-@click.option(
-    "--host",
-    "hosts",
-    multiple=True,
-    metavar="PROFILE",
-    help="Host profile to plan layouts against, and to show beside maps; repeatable.",
-)
-@subject_options
+@options.qmp()
+@options.hosts("a layout's own, else this host; none for maps")
+@options.scope("the layout's")
+@options.model
 @click.option("-u", "--unified", is_flag=True, help="Print a unified diff, one line a region.")
-@picture_options
-@json_option
-@color_option
+@options.picture
+@options.json
+@options.color
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -47,7 +43,7 @@ def command(
     places: tuple[str, ...],
     qmp: str | None,
     hosts: tuple[str, ...],
-    scope: str | None,
+    scope: Scope | None,
     model: bool,
     unified: bool,
     chosen: str | None,
@@ -77,7 +73,7 @@ def command(
     if words == ():
         raise click.UsageError("give a QEMU command line after --")
     out = places[need] if len(places) > need else None
-    beside = Hosts(hosts, Scope(scope) if scope else None)
+    beside = Hosts(hosts, scope)
     target = Target(out, chosen, force=force)
     if places[:need].count("-") > 1:
         raise click.UsageError("only one of A and B can be standard input")

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 import planner
-from planner.cli.complete import files, findings
-from planner.cli.output import Exit, UnreadableError, color_option, json_option, print_json
+from planner.cli import options
+from planner.cli.complete import findings
+from planner.cli.output import Exit, UnreadableError, print_json
 from planner.cli.sources import read_bytes
 from planner.draw.diagnostic import harmless
 from planner.findings import CODES, span_json
@@ -36,16 +37,9 @@ def page(code: str) -> str:
 
 @click.command("explain")
 @click.argument("what", required=False, metavar="[CODE | FILE | -]", shell_complete=findings)
-@click.option(
-    "--host",
-    "hosts",
-    multiple=True,
-    metavar="PROFILE",
-    shell_complete=files,
-    help="Check the addresses in a log against this host; repeatable.",
-)
-@json_option
-@color_option
+@options.hosts("none; with it a log's addresses are checked")
+@options.json
+@options.color
 def command(what: str | None, hosts: tuple[str, ...], *, as_json: bool, color: bool) -> Exit:
     """Explain a finding, or the words of QEMU, libvirt or the kernel.
 

@@ -10,8 +10,8 @@ from typing import TextIO
 
 import click
 
-from planner.cli.complete import files, monitors
-from planner.cli.judging import judging_options
+from planner.cli import options
+from planner.cli.complete import files
 from planner.cli.output import Exit, ReachError, UnreadableError
 from planner.host.profile import Scope
 from qmp_glue.guard.addresses import Address, AddressError, listen_fds
@@ -24,40 +24,37 @@ from qmp_glue.guard.service import GuardOptions, Outcome, run
 __all__ = ["command"]
 
 
-def _address(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Address | None:
-    if value is None:
-        return None
+def _mode(text: str) -> int:
     try:
-        return Address.parse(value)
-    except AddressError as error:
-        raise click.BadParameter(f"{error.message}: {error.help}") from error
-
-
-def _mode(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
-    try:
-        mode = int(value, 8)
+        mode = int(text, 8)
     except ValueError:
         mode = -1
     if not 0 <= mode <= 0o777 or mode & 0o007:
-        raise click.BadParameter(f"'{value}' is not an octal mode that shuts others out, like 0660")
+        raise ValueError(f"'{text}' is not an octal mode that shuts others out, like 0660")
     return mode
 
 
-@click.command("guard", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument(
-    "argv", nargs=-1, type=click.UNPROCESSED, metavar="[-- QEMU ARGS...]", shell_complete=files
-)
-@click.option(
-    "--qmp", callback=_address, metavar="ADDR", shell_complete=monitors, help="QEMU's monitor."
-)
+def _address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except AddressError as error:
+        raise ValueError(f"{error.message}: {error.help}") from error
+
+
+_ADDRESS = options.Parsed("address", _address)
+
+
+@click.command("guard")
+@options.words("argv")
+@options.qmp(kind=_ADDRESS)
 @click.option(
     "--listen",
     "place",
-    callback=_address,
+    type=_ADDRESS,
     metavar="ADDR",
     help="Where clients connect. Left out when systemd passes the socket.",
 )
-@judging_options
+@options.judging
 @click.option("--fail-open", is_flag=True, help="Pass, and log, what cannot be judged.")
 @click.option(
     "--reconnect",
@@ -67,7 +64,7 @@ def _mode(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
 )
 @click.option(
     "--monitor",
-    callback=_address,
+    type=_ADDRESS,
     metavar="PATH",
     help="With -- QEMU ARGS: have QEMU listen here, so that another guard can take over.",
 )
@@ -85,7 +82,14 @@ def _mode(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
     metavar="SECONDS",
     help="Let a client go that takes nothing for so long while there is much for it.",
 )
-@click.option("--mode", callback=_mode, default="0600", show_default=True, help="Of the socket.")
+@click.option(
+    "--mode",
+    type=options.Parsed("mode", _mode),
+    default="0600",
+    show_default=True,
+    metavar="MODE",
+    help="Of the socket.",
+)
 @click.option(
     "--log",
     metavar="FILE",
@@ -104,7 +108,7 @@ def command(
     qmp: Address | None,
     place: Address | None,
     host: str,
-    scope: str,
+    scope: Scope,
     steer: bool,
     fail_open: bool,
     reconnect: float | None,
@@ -142,7 +146,7 @@ def command(
             raise ReachError(f"{error}\n{error.help}".strip()) from error
         qmp, place = Address(fd=handover.qmp_fd), Address(fd=handover.listen_fd)
         qemu_pid, others, argv = handover.qemu_pid, handover.others, ()
-    options = GuardOptions(
+    how = GuardOptions(
         qmp=qmp,
         qemu_pid=qemu_pid,
         other_monitors=others,
@@ -155,11 +159,11 @@ def command(
         stall_seconds=stall,
         refuse_second=second == "refuse",
     )
-    policy = Policy(PolicyOptions(host=host, scope=Scope(scope), steer=steer, fail_open=fail_open))
+    policy = Policy(PolicyOptions(host=host, scope=scope, steer=steer, fail_open=fail_open))
     with _log(log) as out:
         record = Record(out, Metrics(Path(metrics) if metrics else None))
         try:
-            outcome = asyncio.run(run(options, PolicyJudge(policy), record))
+            outcome = asyncio.run(run(how, PolicyJudge(policy), record))
         except (AddressError, MonitorError) as error:
             help_text = getattr(error, "help", "")
             raise ReachError(f"{error}\n{help_text}".strip()) from error

@@ -7,35 +7,29 @@ from pathlib import Path
 
 import click
 
-from planner.cli.complete import devices, files
-from planner.cli.facts import device_names, read_facts
+from planner.cli import options
+from planner.cli.complete import files
+from planner.cli.facts import read_facts
 from planner.cli.output import (
     Exit,
     UnreadableError,
-    color_option,
     exit_for,
-    json_option,
     painter,
     print_json,
 )
 from planner.host.profile import HostProfile, Scope
 from planner.host.profile_fields import checked_page
 from planner.judge.host import judge_host
-from planner.units import UnitError, parse_size
+from planner.units import parse_size
 
 __all__ = ["command"]
 
 
-def _page_size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
-    if value is None:
-        return None
-    try:
-        return checked_page(parse_size(value), value)
-    except UnitError as error:
-        raise click.BadParameter(str(error)) from error
+def _page_size(text: str) -> int:
+    return checked_page(parse_size(text), text)
 
 
-@click.command("host", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("host")
 @click.argument("profile", required=False, type=click.Path(), shell_complete=files)
 @click.option(
     "--sysfs",
@@ -49,20 +43,8 @@ def _page_size(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     metavar="N",
     help="Width of the IOMMU's addresses, where sysfs does not tell (AMD, Arm).",
 )
-@click.option(
-    "--device",
-    "devices",
-    multiple=True,
-    metavar="BDF",
-    shell_complete=devices,
-    callback=device_names,
-    help="A device to be assigned: only its group counts. Repeatable.",
-)
-@click.option(
-    "--scope",
-    type=click.Choice([scope.value for scope in Scope]),
-    help="Groups that count: the devices' (assigned) or all (host). Default: by --device.",
-)
+@options.device
+@options.scope("by --device")
 @click.option(
     "--doorbells",
     type=click.IntRange(0, 1 << 20),
@@ -70,24 +52,21 @@ def _page_size(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     help="Number of MSI doorbells (ITS instances, GICv2m frames).",
 )
 @click.option(
-    "--page-size", metavar="SIZE", callback=_page_size, help="Page size of the host's kernel."
+    "--page-size",
+    metavar="SIZE",
+    type=options.Parsed("size", _page_size),
+    help="Page size of the host's kernel.",
 )
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    shell_complete=files,
-    help="Write a profile for --host; - is stdout.",
-)
-@json_option
-@color_option
+@options.output("a profile, for --host")
+@options.json
+@options.color
 def command(
     *,
     profile: str | None,
     sysfs: str | None,
     address_bits: int | None,
     devices: tuple[str, ...],
-    scope: str | None,
+    scope: Scope | None,
     doorbells: int | None,
     page_size: int | None,
     output: str | None,
@@ -113,7 +92,7 @@ def command(
         raise click.UsageError("--json and -o - would both write to stdout")
     host = read_facts(profile or sysfs or "/sys")
     host = _told(host, address_bits, doorbells, page_size)
-    chosen = Scope(scope) if scope else (Scope.ASSIGNED if devices else Scope.HOST)
+    chosen = scope or (Scope.ASSIGNED if devices else Scope.HOST)
     findings = judge_host(host, chosen, devices)
     if output:
         _write(host, output)

@@ -8,12 +8,11 @@ from typing import Any
 import click
 
 from planner.argv.keyval import KeyvalError, is_json, parse_keyval
-from planner.cli.complete import monitors, plugged
-from planner.cli.judging import judging_options
+from planner.cli import options
+from planner.cli.complete import plugged
 from planner.cli.output import (
     Exit,
     ReachError,
-    json_option,
     print_json,
     show_findings,
 )
@@ -31,15 +30,9 @@ _NUMBERS = frozenset({"addr", "memaddr", "align", "node", "slot"})
 _MEMORY = ("pc-dimm", "nvdimm", "virtio-mem", "virtio-pmem", "memory-backend-")
 
 
-@click.command("hotplug", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("hotplug")
 @click.argument("devices", metavar="DEVICE...", nargs=-1, required=True, shell_complete=plugged)
-@click.option(
-    "--qmp",
-    required=True,
-    metavar="ADDR",
-    shell_complete=monitors,
-    help="QEMU's monitor: unix:PATH, HOST:PORT.",
-)
+@options.qmp(required=True)
 @click.option(
     "--object",
     "objects",
@@ -47,16 +40,16 @@ _MEMORY = ("pc-dimm", "nvdimm", "virtio-mem", "virtio-pmem", "memory-backend-")
     metavar="OBJECT",
     help="An object to add first, mostly the memory backend: type,id=...,size=... or JSON.",
 )
-@judging_options
+@options.judging
 @click.option("--dry-run", is_flag=True, help="Judge only; change nothing.")
-@json_option
+@options.json
 def command(
     *,
     devices: tuple[str, ...],
     qmp: str,
     objects: tuple[str, ...],
     host: str,
-    scope: str,
+    scope: Scope,
     steer: bool,
     dry_run: bool,
     as_json: bool,
@@ -73,21 +66,17 @@ def command(
       guestmap hotplug --qmp unix:qmp.sock --object memory-backend-ram,id=m1,size=4G \
           pc-dimm,id=d1,memdev=m1
     """
-    try:
-        address = parse_address(qmp)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--qmp") from error
     wanted = [_spelled(each, "driver") for each in devices]
     made = [_spelled(each, "qom-type") for each in objects]
-    options = PolicyOptions(host=host, scope=Scope(scope), steer=steer)
+    policy = PolicyOptions(host=host, scope=scope, steer=steer)
 
     results: list[Hotplug] = []
 
     async def job() -> None:
-        async with await Session.open(address) as session:
+        async with await Session.open(parse_address(qmp)) as session:
             for arguments in wanted:
                 backends = made if not results else []
-                done = await hotplug(session, options, arguments, backends, perform=not dry_run)
+                done = await hotplug(session, policy, arguments, backends, perform=not dry_run)
                 results.append(done)
                 if done.verdict == "refuse":
                     return

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 
 import click
 
+from planner.cli import options
 from planner.cli.complete import files
 from planner.cli.output import (
     Exit,
-    color_option,
     exit_for,
     findings_text,
-    json_option,
     print_json,
 )
 from planner.cli.sources import judge_text, read_bytes
@@ -39,8 +38,8 @@ JUDGED = ("MM1", "MM2")
     help="How findings are written.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
-@json_option
-@color_option
+@options.json
+@options.color
 def command(files: tuple[str, ...], form: str, *, strict: bool, as_json: bool, color: bool) -> Exit:
     """Say what is wrong with layouts and host profiles.
 

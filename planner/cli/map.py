@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from planner.argv.split import ArgvError
-from planner.cli.complete import files, monitors
+from planner.cli import options
 from planner.cli.exits import Exit, ReachError, UnreadableError
-from planner.cli.output import color_option, json_option, painter, print_json
+from planner.cli.output import painter, print_json
 from planner.draw.map_text import map_json, map_text
 from planner.machine.registry import for_type
 from planner.machine.request import MachineRefusedError, NotModelledError
@@ -16,15 +16,10 @@ from planner.region import GuestMap
 __all__ = ["command", "live", "modelled", "probed"]
 
 
-@click.command("map", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("map")
 @click.option("--probe", is_flag=True, help="Start the program paused and read its map (default).")
-@click.option("--model", is_flag=True, help="Take the map from the machine tables; start no QEMU.")
-@click.option(
-    "--qmp",
-    metavar="ADDR",
-    shell_complete=monitors,
-    help="Read a running QEMU: unix:PATH or HOST:PORT.",
-)
+@options.model
+@options.qmp()
 @click.option(
     "--qemu-version",
     metavar="VERSION",
@@ -39,11 +34,9 @@ __all__ = ["command", "live", "modelled", "probed"]
     metavar="SECONDS",
     help="With --probe: how long the program may take to answer.",
 )
-@json_option
-@color_option
-@click.argument(
-    "words", nargs=-1, metavar="[-- QEMU ARGS...]", type=click.UNPROCESSED, shell_complete=files
-)
+@options.json
+@options.color
+@options.words()
 def command(
     words: tuple[str, ...],
     qmp: str | None,
@@ -95,8 +88,6 @@ def live(address: str) -> GuestMap:
 
     try:
         return live_map(address)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--qmp") from error
     except GlueError as error:
         raise ReachError(_with_help(error.message, error.help)) from error
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from planner.cli.complete import devices, files, monitors
+from planner.cli import options
 from planner.cli.exits import Exit, ReachError, UnreadableError
 from planner.findings import Severity
 from planner.host.profile import HostProfile
@@ -18,7 +18,7 @@ from planner.host.read import HostUnreadableError, read_host
 from planner.layout.draft import Draft, candidates, families, write_draft
 from planner.layout.load import load
 from planner.text.devices import normalise_device
-from planner.units import UnitError, parse_size
+from planner.units import parse_size
 
 __all__ = ["command"]
 
@@ -28,61 +28,24 @@ _NATIVE = {"aarch64": "virt", "x86_64": "q35"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*\Z")
 
 
-def _size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
-    try:
-        return parse_size(value) if value is not None else None
-    except UnitError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-def _devices(
-    _ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]
-) -> tuple[str, ...]:
-    try:
-        return tuple(dict.fromkeys(map(normalise_device, value)))
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
+_SIZE = options.Parsed("size", parse_size)
 
 
 @click.command("new")
-@click.argument("argv", nargs=-1, metavar="[-- QEMU ARGS...]", shell_complete=files)
+@options.words("argv")
 @click.option("--name", metavar="NAME", help="The guest's name. Default: QEMU's, else guest.")
 @click.option("--machine", type=click.Choice(families()), help="Machine type. Default: the host's.")
 @click.option("--version", "version", default="", metavar="N.N", help="QEMU version.")
-@click.option("--memory", callback=_size, metavar="SIZE", help="Memory at launch. Default: 4GiB.")
-@click.option("--max", "ceiling", callback=_size, metavar="SIZE", help="Ceiling for hotplug.")
-@click.option(
-    "--device",
-    "devices",
-    multiple=True,
-    metavar="BDF",
-    shell_complete=devices,
-    callback=_devices,
-    help="Host device to assign; repeatable.",
-)
-@click.option(
-    "--host",
-    metavar="PROFILE",
-    shell_complete=files,
-    help="Profile of the host, when it is not this one.",
-)
+@click.option("--memory", type=_SIZE, metavar="SIZE", help="Memory at launch. Default: 4GiB.")
+@click.option("--max", "ceiling", type=_SIZE, metavar="SIZE", help="Ceiling for hotplug.")
+@options.device
+@options.host()
 @click.option("--list", "listing", is_flag=True, help="List the host's devices and end.")
 @click.option(
     "--from", "from_argv", is_flag=True, help="Take what the QEMU command line after -- asks for."
 )
-@click.option(
-    "--from-qmp",
-    metavar="ADDR",
-    shell_complete=monitors,
-    help="Take what a running QEMU has: unix:PATH or HOST:PORT.",
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    shell_complete=files,
-    help="Write a file, which must not exist yet.",
-)
+@options.qmp("--from-qmp")
+@options.output("a file, which must not exist yet")
 def command(
     argv: tuple[str, ...],
     *,
@@ -95,7 +58,7 @@ def command(
     host: str | None,
     listing: bool,
     from_argv: bool,
-    from_qmp: str | None,
+    qmp: str | None,
     output: str | None,
 ) -> Exit:
     """Write a layout to start from, with comments.
@@ -105,19 +68,19 @@ def command(
       guestmap new --list
       guestmap new --device 29:00.0 --memory 8GiB -o guest.yaml
       guestmap new --from -- qemu-system-aarch64 -M virt-7.2 -m 4G
-      guestmap new --from-qmp unix:/run/vm/qmp.sock
+      guestmap new --qmp unix:/run/vm/qmp.sock
     """
     if bool(argv) != from_argv:
         raise click.UsageError("--from and a command line after -- go together")
-    if from_argv and from_qmp is not None:
-        raise click.UsageError("--from and --from-qmp exclude each other")
+    if from_argv and qmp is not None:
+        raise click.UsageError("--from and --qmp exclude each other")
     profile = _profile(host)
     if listing:
         return _list(profile)
     if from_argv:
         draft = _from_argv(argv, name or "guest")
-    elif from_qmp is not None:
-        draft = _from_qmp(from_qmp, name)
+    elif qmp is not None:
+        draft = _from_qmp(qmp, name)
     else:
         kind = machine or _NATIVE.get(platform.machine(), "q35")
         draft = Draft(
@@ -208,13 +171,11 @@ def _from_qmp(address: str, name: str | None) -> Draft:
     :raise ReachError: nobody answers there.
     :raise UsageError: it has what the tables do not know.
     """
-    from qmp_glue.errors import GlueError  # noqa: PLC0415  # only with --from-qmp
+    from qmp_glue.errors import GlueError  # noqa: PLC0415  # only with --qmp
     from qmp_glue.recount import recount  # noqa: PLC0415
 
     try:
         told = recount(address)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--from-qmp") from error
     except GlueError as error:
         raise ReachError(f"{error.message}\n{error.help}".strip()) from error
     own = told.name if _NAME.match(told.name) else ""

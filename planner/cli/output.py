@@ -6,35 +6,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from planner.cli.exits import Exit, ReachError, UnreadableError
 from planner.findings import Finding, Severity, worst
 
-__all__ = ["Exit", "ReachError", "UnreadableError", "color_option", "exit_for", "json_option"]
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def json_option(function: _F) -> _F:
-    """Add ``--json`` as the parameter ``as_json``."""
-    return click.option(
-        "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
-    )(function)
-
-
-def color_option(function: _F) -> _F:
-    """Add ``--color`` as the parameter ``color``, resolved to a bool."""
-    return click.option(
-        "--color",
-        type=click.Choice(["auto", "always", "never"]),
-        default="auto",
-        show_default=True,
-        callback=lambda _ctx, _param, value: wants_color(value),
-        help="Colour the output; auto means on a terminal. NO_COLOR and FORCE_COLOR are honoured.",
-    )(function)
+__all__ = ["Exit", "ReachError", "UnreadableError", "exit_for"]
 
 
 def wants_color(choice: str) -> bool:

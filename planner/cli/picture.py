@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
@@ -14,9 +12,7 @@ from planner.cli.exits import UnreadableError
 from planner.cli.output import painter, terminal_is_ascii
 from planner.draw.scene import Scene
 
-__all__ = ["FORMATS", "Target", "looks_like_picture", "picture_options", "put", "render"]
-
-_F = TypeVar("_F", bound=Callable[..., Any])
+__all__ = ["Target", "looks_like_picture", "put", "render"]
 
 #: Format by suffix.
 _SUFFIXES = {
@@ -28,7 +24,6 @@ _SUFFIXES = {
     ".graphml": "graphml",
     ".json": "json",
 }
-FORMATS = ("text", "svg", "html", "graphml", "json")
 
 
 class Target:
@@ -100,18 +95,3 @@ def put(text: str, target: Target, *, color: bool) -> None:
         raise UnreadableError(f"{target.path} is there already; -f overwrites it") from error
     except OSError as error:
         raise UnreadableError(f"{target.path} cannot be written: {error.strerror}") from error
-
-
-def picture_options(function: _F) -> _F:
-    """Add ``--format``, ``--force`` and ``--no-collapse``."""
-    for option in (
-        click.option(
-            "--no-collapse", is_flag=True, help="Show each of a run of equal regions by itself."
-        ),
-        click.option("-f", "--force", is_flag=True, help="Overwrite OUT."),
-        click.option(
-            "--format", "chosen", type=click.Choice(FORMATS), help="Default: by OUT's suffix."
-        ),
-    ):
-        function = option(function)
-    return function

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import click
 
-from planner.cli.complete import files
+from planner.cli import options
 from planner.cli.facts import read_facts
 from planner.cli.output import (
     Exit,
-    color_option,
     exit_for,
     findings_text,
-    json_option,
     painter,
     print_json,
     terminal_is_ascii,
@@ -34,31 +32,17 @@ from planner.place.plan import Source, make_plan
 __all__ = ["command"]
 
 
-@click.command(name="plan", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("layout", type=click.Path(dir_okay=False, allow_dash=True), shell_complete=files)
-@click.option(
-    "--host",
-    "hosts",
-    multiple=True,
-    metavar="PROFILE",
-    shell_complete=files,
-    help="Host profile, pasted dump or sysfs tree; repeat it for every host the guest may run on."
-    " Default: the layout's own hosts, else this host.",
-)
-@click.option(
-    "--scope",
-    type=click.Choice([scope.value for scope in Scope]),
-    help="Which host regions bind: those of the devices named, or all. Default: the layout's.",
-)
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False), help="Write the plan as JSON to a file."
-)
-@json_option
-@color_option
+@click.command(name="plan")
+@options.plan_file("layout")
+@options.hosts("the layout's own hosts, else this host")
+@options.scope("the layout's")
+@options.output("the plan as JSON")
+@options.json
+@options.color
 def command(
     layout: str,
     hosts: tuple[str, ...],
-    scope: str | None,
+    scope: Scope | None,
     output: str | None,
     *,
     as_json: bool,
@@ -75,14 +59,14 @@ def command(
     if loaded is None:
         return _unusable(noticed, sources, as_json=as_json, color=color)
     if scope:
-        loaded = replace(loaded, reserve=Scope(scope))
+        loaded = replace(loaded, reserve=scope)
     profiles, inputs = read_hosts(loaded, hosts)
     own = {f"layout:{loaded.name}": Source(layout, loaded.sha256)}
     plan = make_plan(loaded, profiles, own | inputs, noticed)
     document = plan_json(plan)
-    if output:
+    if output and output != "-":
         Path(output).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    if as_json:
+    if as_json or output == "-":
         print_json(document)
     else:
         paint = painter(color=color)

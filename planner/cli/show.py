@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from planner.cli.output import Exit, color_option, json_option
-from planner.cli.picture import Target, looks_like_picture, picture_options, put, render
-from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_words, subject_options
+from planner.cli import options
+from planner.cli.exits import Exit
+from planner.cli.picture import Target, looks_like_picture, put, render
+from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_words
 from planner.draw.columns import scene_of
 from planner.draw.exhibit import Exhibit
 from planner.host.profile import Scope
@@ -14,21 +15,15 @@ from planner.host.profile import Scope
 __all__ = ["command"]
 
 
-@click.command("show", cls=AfterDashes, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("show", cls=AfterDashes)
 @click.argument("places", nargs=-1, metavar="[FILE] [OUT] [-- QEMU ARGS...]")
-@click.option("--qmp", metavar="ADDR", help="Show a running QEMU: unix:PATH or HOST:PORT.")
-@click.option(
-    "--host",
-    "hosts",
-    multiple=True,
-    metavar="PROFILE",
-    help="Host profile, pasted dump or sysfs tree to show beside; repeatable. Default: a layout's"
-    " own hosts; none for maps.",
-)
-@subject_options
-@picture_options
-@json_option
-@color_option
+@options.qmp()
+@options.hosts("a layout's own, else this host; none for maps")
+@options.scope("the layout's")
+@options.model
+@options.picture
+@options.json
+@options.color
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -36,7 +31,7 @@ def command(
     places: tuple[str, ...],
     qmp: str | None,
     hosts: tuple[str, ...],
-    scope: str | None,
+    scope: Scope | None,
     model: bool,
     chosen: str | None,
     force: bool,
@@ -71,7 +66,7 @@ def command(
         raise click.UsageError("give a QEMU command line after --")
     out = places[-1] if len(places) == most else None
     target = Target(out, "json" if as_json else chosen, force=force)
-    beside = Hosts(hosts, Scope(scope) if scope else None)
+    beside = Hosts(hosts, scope)
     exhibit = _exhibit(places, qmp, words, beside, model=model)
     scene = scene_of(exhibit, collapse=not no_collapse)
     plain = target.path is not None or not color

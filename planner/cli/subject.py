@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -32,9 +32,7 @@ from planner.judge.forbidden import Binding, bind
 from planner.judge.verdict import judge_hosts, judge_map
 from planner.region import GuestMap
 
-__all__ = ["AfterDashes", "Hosts", "of_address", "of_file", "of_words", "subject_options"]
-
-_F = TypeVar("_F", bound=Callable[..., Any])
+__all__ = ["AfterDashes", "Hosts", "of_address", "of_file", "of_words"]
 
 #: Seconds a probed program gets to answer.
 PROBE_SECONDS = 10.0
@@ -172,19 +170,3 @@ def _of_layout(data: bytes, name: str, hosts: Hosts) -> Exhibit:
         layout = replace(layout, reserve=hosts.scope)
     profiles, _ = read_hosts(layout, hosts.paths)
     return of_plan(make_plan(layout, profiles, {}))
-
-
-def subject_options(function: _F) -> _F:
-    """Add ``--scope`` and ``--model``."""
-    for option in (
-        click.option(
-            "--model", is_flag=True, help="Take a command line's map from the machine tables."
-        ),
-        click.option(
-            "--scope",
-            type=click.Choice([scope.value for scope in Scope]),
-            help="Which host regions bind: those of the devices named, or all.",
-        ),
-    ):
-        function = option(function)
-    return function

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
 
 import click
 
-from planner.cli.complete import files, monitors
+from planner.cli import options
 from planner.cli.exits import ReachError
-from planner.cli.output import color_option, exit_for, findings_text, json_option, print_json
+from planner.cli.output import exit_for, findings_text, print_json
 from planner.cli.planfile import OpenPlan, open_plan
 from planner.findings import Finding
 from planner.region import GuestMap
 from qmp_glue.apply import Target, verify_plan
 from qmp_glue.errors import GlueError
 
-__all__ = ["command", "plan_target", "qmp_option", "report"]
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def qmp_option(function: _F) -> _F:
-    """Add ``--qmp`` as QEMU spells it."""
-    return click.option(
-        "--qmp",
-        required=True,
-        metavar="ADDR",
-        shell_complete=monitors,
-        help="QEMU's monitor: unix:PATH or HOST:PORT.",
-    )(function)
+__all__ = ["command", "plan_target", "report"]
 
 
 def plan_target(path: str) -> tuple[OpenPlan, Target]:
@@ -61,8 +47,6 @@ def report(
         except GlueError as error:
             help_text = f"\n  = help: {error.help}" if error.help else ""
             raise ReachError(f"{error.message}{help_text}") from error
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--qmp") from error
     findings.sort(key=Finding.urgency)
     code = exit_for(findings)
     if as_json:
@@ -83,10 +67,10 @@ def report(
 
 
 @click.command(name="verify")
-@click.argument("plan", type=click.Path(dir_okay=False, allow_dash=True), shell_complete=files)
-@qmp_option
-@json_option
-@color_option
+@options.plan_file()
+@options.qmp(required=True)
+@options.json
+@options.color
 def command(plan: str, qmp: str, *, as_json: bool, color: bool) -> int:
     """Compare the real map of a QEMU, paused or running, with a plan.
 

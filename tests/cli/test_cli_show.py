@@ -208,7 +208,7 @@ def test_a_layout_with_mistakes_is_told_like_lint(tmp_path: Path) -> None:
     [
         ((), "give one FILE, --qmp ADDR or -- QEMU ARGS, and at most one OUT"),
         (("a", "b", "c"), "give one FILE, --qmp ADDR or -- QEMU ARGS"),
-        (("--qmp", "x", "--", "qemu"), "give one FILE, --qmp ADDR or -- QEMU ARGS"),
+        (("--qmp", "unix:x", "--", "qemu"), "give one FILE, --qmp ADDR or -- QEMU ARGS"),
         (("--",), "give a QEMU command line after --"),
         ((LAYOUT, "m.png"), "'m.png' has no suffix that says a format (.txt, .text, .svg, .html"),
         (("missing.yaml",), "missing.yaml cannot be read: No such file or directory"),

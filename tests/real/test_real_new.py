@@ -112,5 +112,5 @@ def test_nobody_there(tmp_path: Path) -> None:
         guestmap("new", "--from-qmp", f"unix:{tmp_path}/none")
     with pytest.raises(click.BadParameter, match="'none' is not unix:PATH or HOST:PORT"):
         guestmap("new", "--from-qmp", "none")
-    with pytest.raises(click.UsageError, match="--from and --from-qmp exclude each other"):
+    with pytest.raises(click.UsageError, match="--from and --qmp exclude each other"):
         guestmap("new", "--from", "--from-qmp", "unix:x", "--", "qemu-system-x86_64")
