@@ -10,21 +10,22 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from planner.argv.backends import read_backends
 from planner.argv.keyval import emit_keyval
-from planner.argv.line import IOMMUS, MEMORY_DEVICES, CommandLine, machine_keys
+from planner.argv.line import IOMMUS, MEMORY_DEVICES, CommandLine
 from planner.argv.split import ArgvError, Option
-from planner.machine.options import qemu_size
 from planner.machine.request import MachineRefusedError
 from planner.span import MIB, align_up
 
 __all__ = ["FileBackend", "Paused", "paused"]
 
-#: Options whose words stay as they are. ``no-acpi`` and ``no-hpet`` are old spellings of -M keys.
-_KEPT = frozenset(
-    {"L", "accel", "bios", "cpu", "enable-kvm", "m", "no-acpi", "no-hpet", "numa", "smp", "global"}
-)
+#: Options whose words stay as they are.
+_KEPT = frozenset({"L", "accel", "bios", "cpu", "enable-kvm", "m", "numa", "smp", "global"})
 #: Options that are written anew, or that the probe sets itself: nothing is lost with them.
-_SILENT = frozenset({"S", "machine", "nodefaults", "no-user-config", "display", "nographic"})
+#: ``no-acpi`` and ``no-hpet`` are old spellings of -M keys.
+_SILENT = frozenset(
+    ["S", "machine", "nodefaults", "no-acpi", "no-hpet", "no-user-config", "display", "nographic"]
+)
 #: Machine keys with effects outside the machine, or that need something which is left out.
 _MACHINE_DROPPED = frozenset(
     {
@@ -108,12 +109,12 @@ def paused(line: CommandLine) -> Paused:
         if option.name in _KEPT:
             words += option.words
         elif option.name == "device":
-            if option.keys("driver").get("driver") in _DEVICES:
+            if option.keys.get("driver") in _DEVICES:
                 devices += option.words
             else:
                 left_out.append(str(option))
         elif option.name == "object":
-            if not option.keys("qom-type").get("qom-type", "").startswith("memory-backend-"):
+            if option not in line.backends:
                 left_out.append(str(option))
         elif option.name not in _SILENT and not _is_flash(option):
             left_out.append(str(option))
@@ -136,11 +137,11 @@ def paused(line: CommandLine) -> Paused:
 def _is_flash(option: Option) -> bool:
     if option.name == "pflash":
         return True
-    return option.name == "drive" and option.keys("file").get("if") == "pflash"
+    return option.name == "drive" and option.keys.get("if") == "pflash"
 
 
 def _machine(line: CommandLine, left_out: list[str]) -> Iterable[str]:
-    keys = machine_keys(line.options)
+    keys = line.machine
     kept = {key: value for key, value in keys.items() if key not in _MACHINE_DROPPED}
     if any(key.startswith("sgx-epc") for key in kept):
         raise ArgvError("-machine sgx-epc moves the map and cannot be probed without its hardware")
@@ -156,9 +157,7 @@ def _machine(line: CommandLine, left_out: list[str]) -> Iterable[str]:
         name, size = ram
         words += ["-object", f"memory-backend-ram,id={name},size={size},reserve=off"]
         kept["memory-backend"] = name
-    pairs = [("" if key == "type" else key, value) for key, value in kept.items()]
-    pairs.sort(key=lambda pair: pair[0] != "")
-    return [*words, "-machine", emit_keyval(pairs)] if pairs else words
+    return [*words, "-machine", emit_keyval(kept, "type")] if kept else words
 
 
 def _own_ram(line: CommandLine, keys: Mapping[str, str]) -> tuple[str, int] | None:
@@ -167,12 +166,11 @@ def _own_ram(line: CommandLine, keys: Mapping[str, str]) -> tuple[str, int] | No
     The id is the one QEMU gives its own backend (MachineClass.default_ram_id), so that the map
     shows the same name.
     """
-    numa = any("memdev" in option.keys("type") for option in line.all("numa"))
     try:
         size = line.boot_bytes()
     except MachineRefusedError:
         return None  # QEMU says it better.
-    if size is None or numa or "memory-backend" in keys:
+    if size is None or line.boot_backends():
         return None
     program = posixpath.basename(line.program)
     machine = keys.get("type", "pc" if program.endswith(("x86_64", "i386", "amd64")) else "")
@@ -188,32 +186,26 @@ def _backends(line: CommandLine) -> tuple[list[FileBackend], list[str]]:
     """Return backends on files, and the words for the others."""
     files: list[FileBackend] = []
     words: list[str] = []
-    for option in line.all("object"):
-        keys = option.keys("qom-type")
-        kind, name = keys.get("qom-type", ""), keys.get("id", "")
-        if not kind.startswith("memory-backend-"):
-            continue
-        if kind == "memory-backend-epc":
+    for option in line.backends:
+        keys = option.keys
+        if keys["qom-type"] == "memory-backend-epc":
             raise ArgvError(f"'{option}' moves the map and cannot be probed without SGX hardware")
-        size = keys.get("size", "")
-        if not name or not size:
-            raise ArgvError(f"'{option}' has no id or no size")
-        if kind == "memory-backend-ram":
-            plain = [("", kind), ("id", name), ("size", size), ("reserve", "off")]
-            words += ["-object", emit_keyval(plain)]
-        else:
-            try:
-                align = line.backend_align(name)
-                files.append(FileBackend(name, qemu_size("size", size), align or 2 * MIB))
-            except MachineRefusedError as error:
-                raise ArgvError(f"'{option}': {error.message}") from None
+        if keys["qom-type"] == "memory-backend-ram" and {"id", "size"} <= keys.keys():
+            plain = {key: keys[key] for key in ("qom-type", "id", "size")} | {"reserve": "off"}
+            words += ["-object", emit_keyval(plain, "qom-type")]
+            continue
+        try:
+            ((name, facts),) = read_backends([option], line.files).items()
+        except MachineRefusedError as error:
+            raise ArgvError(f"'{option}': {error.message}") from None
+        files.append(FileBackend(name, facts.size, facts.align or 2 * MIB))
     return files, words
 
 
 def _flash(line: CommandLine) -> Iterable[str]:
     """Write flash units of the right size that hold nothing: no image is opened or locked."""
     for image in line.flash:
-        size = line.image_size(image.path)
+        size = line.files.image(image.path)
         if size is None:
             raise ArgvError(f"the size of the firmware image '{image.path}' cannot be read")
         drive = f"if=pflash,unit={image.unit},driver=null-co,size={size},read-zeroes=on"

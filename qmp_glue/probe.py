@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from planner.argv.keyval import emit_keyval
+from planner.argv.backends import FileFacts
+from planner.argv.keyval import Size, emit_keyval
 from planner.argv.line import CommandLine, parse_argv
 from planner.region import GuestMap
 from qmp_glue.errors import GlueError, LostError, SilentError, StartError
@@ -54,7 +55,7 @@ def read_argv(words: Sequence[str]) -> CommandLine:
 
     :raise ArgvError: it cannot be read.
     """
-    return parse_argv(words, image_size=image_size, page_size=page_size)
+    return parse_argv(words, FileFacts(image_size, page_size))
 
 
 def probe(words: Sequence[str], seconds: float = START_SECONDS) -> ProbeResult:
@@ -171,11 +172,12 @@ def _empty_file(backend: FileBackend) -> int:
 
 
 def _file_backend(backend: FileBackend, descriptor: int) -> str:
-    keys = [("", "memory-backend-file"), ("id", backend.id), ("size", str(backend.size))]
-    keys += [("mem-path", f"/proc/self/fd/{descriptor}"), ("reserve", "off")]
+    keys: dict[str, str | int] = {"qom-type": "memory-backend-file", "id": backend.id}
+    keys |= {"size": Size(backend.size), "mem-path": f"/proc/self/fd/{descriptor}"}
+    keys["reserve"] = "off"
     if backend.align > 4096:
-        keys.append(("align", str(backend.align)))
-    return emit_keyval(keys)
+        keys["align"] = Size(backend.align)
+    return emit_keyval(keys, "qom-type")
 
 
 def _said(words: IO[bytes], program: str) -> Iterator[str]:

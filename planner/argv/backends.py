@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from planner.argv.split import Option
@@ -10,18 +10,28 @@ from planner.machine.options import qemu_size
 from planner.machine.request import RAM_BACKEND_ALIGN, MachineRefusedError
 from planner.span import MIB
 
-__all__ = ["BackendFacts", "FileFacts", "Lookup", "read_backends"]
+__all__ = ["NO_FILES", "BackendFacts", "FileFacts", "read_backends"]
 
 _PAGE = 4096
-Lookup = Callable[[str], int | None]
+
+
+def _unknown(path: str) -> int | None:
+    del path
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """How to ask about files, which this module does not open."""
+    """How to ask about files, which this room does not open; None is what is not known."""
 
-    image: Lookup
-    page: Lookup
+    #: Bytes of a firmware image as the guest sees it.
+    image: Callable[[str], int | None] = _unknown
+    #: Page size in bytes behind a memory backend's path.
+    page: Callable[[str], int | None] = _unknown
+
+
+#: What is known of files without looking.
+NO_FILES = FileFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +50,15 @@ def read_backends(options: Iterable[Option], files: FileFacts) -> dict[str, Back
     """
     found: dict[str, BackendFacts] = {}
     for option in options:
-        if option.name != "object":
-            continue
-        keys = option.keys("qom-type")
-        kind = keys.get("qom-type", "")
-        if not kind.startswith("memory-backend-"):
-            continue
-        name, size = keys.get("id", ""), keys.get("size", "")
+        name, size = option.keys.get("id", ""), option.keys.get("size", "")
         if not name or not size:
             raise MachineRefusedError(f"'{option}' has no id or no size", "give it both")
-        found[name] = BackendFacts(
-            qemu_size("size", size),
-            _backend_align(kind, keys, files),
-        )
+        align = _backend_align(option.keys["qom-type"], option.keys, files)
+        found[name] = BackendFacts(qemu_size("size", size), align)
     return found
 
 
-def _backend_align(kind: str, keys: dict[str, str], sizes: FileFacts) -> int | None:
+def _backend_align(kind: str, keys: Mapping[str, str], files: FileFacts) -> int | None:
     """Return a backend's alignment in bytes, None when it depends on a file that is not known.
 
     system/physmem.c: ``qemu_ram_alloc_internal()`` takes the host's 2 MiB, ``file_ram_alloc()`` the
@@ -72,5 +74,5 @@ def _backend_align(kind: str, keys: dict[str, str], sizes: FileFacts) -> int | N
         return _PAGE
     if kind != "memory-backend-file":
         return None
-    page = sizes.page(keys.get("mem-path", ""))
+    page = files.page(keys.get("mem-path", ""))
     return None if page is None else max(page, qemu_size("align", keys.get("align", "0")))

@@ -31,7 +31,7 @@ def find_flash(options: Iterable[Option], machine: Mapping[str, str]) -> tuple[F
         if option.name == "pflash":
             _add(images, FlashImage(_free(images), option.value, ""), option)
         elif option.name == "drive":
-            keys = option.keys("file")
+            keys = option.keys
             if keys.get("if") == "pflash":
                 unit = keys.get("unit", keys.get("index", str(_free(images))))
                 path = keys.get("file", keys.get("file.filename", ""))
@@ -61,15 +61,14 @@ def _add(images: dict[int, FlashImage], image: FlashImage, option: Option) -> No
     images[image.unit] = image
 
 
-def _nodes(options: Iterable[Option]) -> dict[str, dict[str, str]]:
+def _nodes(options: Iterable[Option]) -> dict[str, Mapping[str, str]]:
     """Return block nodes by name: of ``-blockdev``, and drives that have an id."""
-    nodes: dict[str, dict[str, str]] = {}
+    nodes: dict[str, Mapping[str, str]] = {}
     for option in options:
         if option.name in {"blockdev", "drive"}:
-            keys = option.keys("driver" if option.name == "blockdev" else "file")
-            name = keys.get("node-name", keys.get("id", ""))
+            name = option.keys.get("node-name", option.keys.get("id", ""))
             if name:
-                nodes[name] = keys
+                nodes[name] = option.keys
     return nodes
 
 

@@ -1,7 +1,8 @@
 """The grammar of QEMU's option arguments: ``a,key=value,flag`` and JSON objects.
 
 util/qemu-option.c ``get_opt_name_value()`` and util/keyval.c ``keyval_parse()``, QEMU 7.2: parts
-end at a comma, a doubled comma stands for one, the first part may leave its key out.
+end at a comma, a doubled comma stands for one, the first part may leave its key out. This is the
+one place that writes either spelling.
 """
 
 from __future__ import annotations
@@ -9,7 +10,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
-__all__ = ["KeyvalError", "emit_keyval", "is_json", "parse_json", "parse_keyval", "split_commas"]
+from planner.span import GIB, KIB, MIB
+
+__all__ = [
+    "KeyvalError",
+    "Size",
+    "change_keys",
+    "emit_keyval",
+    "is_json",
+    "parse_json",
+    "parse_keyval",
+    "size_word",
+    "split_commas",
+]
 
 
 class KeyvalError(ValueError):
@@ -105,13 +118,62 @@ def _flatten(prefix: str, data: object, values: dict[str, str]) -> None:
         values[prefix] = str(data)
 
 
-def emit_keyval(values: Iterable[tuple[str, str]]) -> str:
+class Size(int):
+    """A number of bytes, written with a suffix; other numbers are addresses, written in hex."""
+
+
+def size_word(size_bytes: int) -> str:
+    """Return a size as QEMU reads it, exact: ``4G``, ``2944M``, ``2195520K``, bytes otherwise."""
+    for unit, letter in ((GIB, "G"), (MIB, "M"), (KIB, "K")):
+        if size_bytes % unit == 0:
+            return f"{size_bytes // unit}{letter}"
+    return f"{size_bytes}B"
+
+
+def emit_keyval(values: Mapping[str, str | int], implied: str = "") -> str:
     """Write keys and values as one argument, commas doubled.
 
-    An empty key writes the bare value, which must come first.
+    :param implied: the key that is left out, its value written first.
+
+    >>> emit_keyval({"size": Size(2 << 20), "qom-type": "a,b", "addr": 16}, "qom-type")
+    'a,,b,size=2M,addr=0x10'
     """
-    parts = []
-    for key, value in values:
-        escaped = value.replace(",", ",,")
-        parts.append(f"{key}={escaped}" if key else escaped)
-    return ",".join(parts)
+    first = [_word(values[implied])] if implied in values else []
+    rest = [f"{key}={_word(value)}" for key, value in values.items() if key != implied]
+    return _join([*first, *rest])
+
+
+def change_keys(text: str, changes: Mapping[str, str | int | None], implied: str = "") -> str:
+    """Return an argument with some keys changed, added or (None) taken out, in its own spelling.
+
+    What is not changed keeps its place and its words.
+
+    >>> change_keys("m,size=1G,mem-path=/a,,b,share=on", {"size": Size(2 << 30), "share": None})
+    'm,size=2G,mem-path=/a,,b'
+    """
+    if is_json(text):
+        data = {**json.loads(text), **changes}
+        kept = {key: value for key, value in data.items() if value is not None}
+        return json.dumps(kept, separators=(",", ":"))
+    parts: list[str] = []
+    left = dict(changes)
+    for index, part in enumerate(split_commas(text)):
+        key, equals, _ = part.partition("=")
+        bare = index == 0 and implied and not equals
+        key = implied if bare else key
+        if key not in changes:
+            parts.append(part)
+        elif (value := left.pop(key, None)) is not None:
+            parts.append(_word(value) if bare else f"{key}={_word(value)}")
+    parts += [f"{key}={_word(value)}" for key, value in left.items() if value is not None]
+    return _join(parts)
+
+
+def _word(value: str | int) -> str:
+    if isinstance(value, str):
+        return value
+    return size_word(value) if isinstance(value, Size) else f"{value:#x}"
+
+
+def _join(parts: Iterable[str]) -> str:
+    return ",".join(part.replace(",", ",,") for part in parts)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from planner.argv.backends import BackendFacts, FileFacts, Lookup, read_backends
+from planner.argv.backends import NO_FILES, BackendFacts, FileFacts, read_backends
 from planner.argv.firmware import FlashImage, find_flash
 from planner.argv.smp import parse_smp
-from planner.argv.split import ArgvError, Option, split_argv
+from planner.argv.split import ArgvError, Option, read_keys, split_argv
 from planner.machine.options import qemu_size
 from planner.machine.request import (
     Backend,
@@ -21,7 +22,7 @@ from planner.machine.request import (
 )
 from planner.span import MIB
 
-__all__ = ["AssignedDevice", "CommandLine", "machine_keys", "parse_argv"]
+__all__ = ["IOMMUS", "MEMORY_DEVICES", "AssignedDevice", "CommandLine", "parse_argv"]
 
 #: hw/core/machine.c ``machine_class_base_init()``: default_ram_size, QEMU 7.2.
 _DEFAULT_RAM = 128 * MIB
@@ -30,6 +31,8 @@ _MACHINES = (
     (re.compile(r"(?:q35|pc-q35-(?P<version>[\d.]+))\Z"), "q35"),
     (re.compile(r"(?:pc|pc-i440fx-(?P<version>[\d.]+))\Z"), "pc"),
 )
+#: Flags that QEMU reads as a key of -machine, switched off (system/vl.c, 7.2).
+_OLD_FLAGS = ("no-acpi", "no-hpet")
 #: How the name of the program ends, for those whose CPU tables are here.
 _PROGRAMS = {
     "virt": ("aarch64", "arm64"),
@@ -59,18 +62,10 @@ _BDF = re.compile(
 )
 
 
-def _unknown(path: str) -> int | None:
-    del path
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class AssignedDevice:
     """A host device that the command line gives to the guest."""
 
-    #: QEMU's id, empty when none is given.
-    id: str
-    driver: str
     #: PCI address in full form, or the last part of sysfsdev; empty when only QEMU knows (fd=).
     host: str
     option: Option
@@ -78,134 +73,185 @@ class AssignedDevice:
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """A command line, read."""
+    """A command line, read once; what several options say of one thing stands together."""
 
     program: str
+    #: Every option as it was given, in order.
     options: tuple[Option, ...]
-    #: Machine type as written, ``pc-q35-7.2``; empty when the command line names none.
-    machine: str
-    assigned: tuple[AssignedDevice, ...]
+    #: Of ``-machine`` and the older flags for its keys; the machine's type is ``type``.
+    machine: Mapping[str, str]
+    #: Of ``-m``.
+    memory: Mapping[str, str]
+    #: Of ``-smp`` and the machine's ``smp.``.
+    smp: Mapping[str, str]
+    #: Of each ``-numa``.
+    numa: tuple[Mapping[str, str], ...]
+    #: ``driver.property`` and value.
+    globals: Mapping[str, str]
+    cpu: str
+    #: Every accelerator named, without repeats.
+    accels: tuple[str, ...]
+    #: Path of the firmware image, ``-bios`` or the machine's ``firmware``.
+    firmware: str
     #: pflash images by unit.
     flash: tuple[FlashImage, ...]
+    #: ``-object`` of memory backends.
+    backends: tuple[Option, ...]
+    devices: tuple[Option, ...]
+    assigned: tuple[AssignedDevice, ...]
     files: FileFacts = field(repr=False)
 
-    def all(self, name: str) -> list[Option]:
-        """Return the options of that name, in order."""
-        return [option for option in self.options if option.name == name]
-
-    def image_size(self, path: str) -> int | None:
-        """Return the size of a firmware image in bytes, None when it is not known."""
-        return self.files.image(path)
-
     def boot_bytes(self) -> int | None:
-        """Return boot memory as ``-m`` gives it, None when it does not.
+        """Return boot memory as it is given in numbers, None when it is not.
 
         :raise MachineRefusedError: QEMU would refuse the number.
         """
-        return _memory(self, machine_keys(self.options))[0]
+        if "size" in self.memory:
+            boot = qemu_size("size", self.memory["size"], "M")
+        else:
+            boot = qemu_size("memory.size", self.machine.get("memory.size", "0"))
+        # -m 0 means the default, as in QEMU.
+        return boot or None
 
-    def backend_align(self, name: str) -> int | None:
-        """Return the alignment of a memory backend in bytes, None when it is not known."""
-        found = read_backends(self.options, self.files).get(name)
-        return found.align if found else None
+    def boot_backends(self) -> tuple[str, ...]:
+        """Return the ids of the memory backends boot memory is made of, in guest order."""
+        nodes: dict[int, str] = {}
+        for numa in self.numa:
+            if numa.get("type") == "node" and "memdev" in numa:
+                nodeid = numa.get("nodeid", str(len(nodes)))
+                nodes[int(nodeid) if nodeid.isdecimal() else len(nodes)] = numa["memdev"]
+        if not nodes and "memory-backend" in self.machine:
+            return (self.machine["memory-backend"],)
+        return tuple(nodes[node] for node in sorted(nodes))
 
     def request(self, qemu: str = "") -> MachineRequest:
         """Return what the machine tables need.
 
         :param qemu: version of the program, where it is known.
-        :raise ArgvError: the command line contradicts QEMU's grammar.
         :raise MachineRefusedError: QEMU would refuse it.
         :raise NotModelledError: something on it moves the map and is not in the tables.
         """
         return _request(self, qemu)
 
 
-def parse_argv(
-    words: Sequence[str], *, image_size: Lookup = _unknown, page_size: Lookup = _unknown
-) -> CommandLine:
+def parse_argv(words: Sequence[str], files: FileFacts = NO_FILES) -> CommandLine:
     """Read a command line, program first.
 
-    :param image_size: size of a firmware image in bytes as the guest sees it, None if unknown.
-    :param page_size: page size of the file system a memory backend's path is on.
     :raise ArgvError: it cannot be read.
     """
     program, options = split_argv(words)
+    named: dict[str, list[Option]] = defaultdict(list)
     for option in options:
         if option.name in {"readconfig", "set"}:
             raise ArgvError(
                 f"-{option.name} changes options behind the command line; write what it sets as"
                 " ordinary options"
             )
-    machine = machine_keys(options).get("type", "")
+        named["machine" if option.name in _OLD_FLAGS else option.name].append(option)
+    machine = _merged(_machine_keys(option) for option in named["machine"])
+    accels = [option.keys.get("accel", "") for option in named["accel"]]
+    accels += machine["accel"].split(":") if "accel" in machine else []
+    accels += ["kvm"] if named["enable-kvm"] else []
+    firmware = [option.value for option in named["bios"]] + [machine.get("firmware", "")]
+    kinds = [(option.keys.get("qom-type", ""), option) for option in named["object"]]
     return CommandLine(
         program=program,
         options=options,
         machine=machine,
-        assigned=tuple(_assigned(options)),
-        flash=find_flash(options, machine_keys(options)),
-        files=FileFacts(image_size, page_size),
+        memory=_merged(map(_memory_keys, named["m"])),
+        smp=_merged(
+            [
+                {key[4:]: value for key, value in machine.items() if key.startswith("smp.")},
+                *(option.keys for option in named["smp"]),
+            ]
+        ),
+        numa=tuple(option.keys for option in named["numa"]),
+        globals=_merged(map(_global, named["global"])),
+        cpu=named["cpu"][-1].value if named["cpu"] else "",
+        accels=tuple(dict.fromkeys(accels)),
+        firmware=next(filter(None, reversed(firmware)), ""),
+        flash=find_flash(options, machine),
+        backends=tuple(option for kind, option in kinds if kind.startswith("memory-backend-")),
+        devices=tuple(named["device"]),
+        assigned=tuple(_assigned(named["device"])),
+        files=files,
     )
 
 
-def machine_keys(options: Iterable[Option]) -> dict[str, str]:
-    """Return what all ``-machine`` options together say; the type's key is ``type``.
-
-    :raise ArgvError: one does not follow QEMU's grammar.
-    """
-    keys: dict[str, str] = {}
-    for option in options:
-        if option.name == "machine":
-            keys |= option.keys("type")
-    return keys
+def _merged(parts: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    return {key: value for part in parts for key, value in part.items()}
 
 
-def _assigned(options: Iterable[Option]) -> Iterable[AssignedDevice]:
-    for option in options:
-        if option.name != "device":
+def _machine_keys(option: Option) -> Mapping[str, str]:
+    return option.keys if option.name == "machine" else {option.name.removeprefix("no-"): "off"}
+
+
+def _memory_keys(option: Option) -> Mapping[str, str]:
+    for name in option.keys:
+        if name not in {"size", "slots", "maxmem"}:
+            raise ArgvError(f"-m: '{name}' is not one of size, slots, maxmem")
+    return option.keys
+
+
+def _global(option: Option) -> dict[str, str]:
+    """Read ``driver.property=value``, whose value is taken as it is, or the three as keys."""
+    driver, dot, rest = option.value.partition(".")
+    name, equals, value = rest.partition("=")
+    if dot and equals and "=" not in driver:
+        return {f"{driver}.{name}": value}
+    keys = read_keys(option.name, option.value)
+    if not {"driver", "property", "value"} <= keys.keys():
+        raise ArgvError(f"'{option}' is not driver.property=value")
+    return {f"{keys['driver']}.{keys['property']}": keys["value"]}
+
+
+def _assigned(devices: Iterable[Option]) -> Iterable[AssignedDevice]:
+    for option in devices:
+        if option.keys.get("driver") not in ASSIGNED:
             continue
-        keys = option.keys("driver")
-        if keys.get("driver") not in ASSIGNED:
-            continue
-        host = keys.get("host", "")
+        host = option.keys.get("host", "")
         if host:
             match = _BDF.match(host)
             if not match:
                 raise ArgvError(f"'{option}': host={host} is not a PCI address")
             domain = int(match["domain"] or "0", 16)
             host = f"{domain:04x}:{match['rest'].lower()}"
-        elif "sysfsdev" in keys:
-            host = posixpath.basename(keys["sysfsdev"].rstrip("/"))
-        yield AssignedDevice(keys.get("id", ""), keys["driver"], host, option)
+        elif "sysfsdev" in option.keys:
+            host = posixpath.basename(option.keys["sysfsdev"].rstrip("/"))
+        yield AssignedDevice(host, option)
 
 
 def _request(line: CommandLine, qemu: str) -> MachineRequest:
-    keys = machine_keys(line.options)
     family, version = _family(line)
-    boot, most, slots = _memory(line, keys)
-    backends = read_backends(line.options, line.files)
-    boot_backends = _boot_backends(line, keys, backends)
+    slots = line.memory.get("slots", line.machine.get("memory.slots", "0"))
+    if not slots.isdecimal():
+        raise MachineRefusedError(f"Parameter 'slots' expects a number, got '{slots}'")
+    most = line.memory.get("maxmem", line.machine.get("memory.max-size", "0"))
+    boot = line.boot_bytes()
+    backends = read_backends(line.backends, line.files)
+    boot_backends = _boot_backends(line, backends)
     if boot is None:
         boot = sum(backend.size for backend in boot_backends) or _DEFAULT_RAM
-    cpus, max_cpus = parse_smp(line.all("smp"), keys)
-    bios = [option.value for option in line.all("bios")] + (
-        [keys["firmware"]] if "firmware" in keys else []
-    )
-    flash = [line.image_size(image.path) for image in line.flash]
+    cpus, max_cpus = parse_smp(line.smp)
     return MachineRequest(
         type=family,
         version=version,
-        cpu=_last(line.all("cpu")),
+        cpu=line.cpu,
         boot_bytes=boot,
-        max_bytes=most,
-        slots=slots,
-        options=_machine_options(line, keys),
-        globals=dict(_globals(line)),
+        max_bytes=qemu_size("maxmem", most),
+        slots=int(slots),
+        options={
+            key: value
+            for key, value in line.machine.items()
+            if key.partition(".")[0] not in {"type", "memory"}
+        },
+        globals=line.globals,
         devices=tuple(_memory_devices(line, backends)),
-        firmware=bool(bios or line.flash),
-        firmware_bytes=line.image_size(bios[-1]) if bios else None,
-        flash_bytes=tuple(flash),
+        firmware=bool(line.firmware or line.flash),
+        firmware_bytes=line.files.image(line.firmware) if line.firmware else None,
+        flash_bytes=tuple(line.files.image(image.path) for image in line.flash),
         qemu=qemu,
-        accel=_accel(line, keys),
+        accel=_accel(line),
         cpus=cpus,
         max_cpus=max_cpus,
         iommu=_iommu(line),
@@ -213,13 +259,9 @@ def _request(line: CommandLine, qemu: str) -> MachineRequest:
     )
 
 
-def _last(options: Sequence[Option]) -> str:
-    return options[-1].value if options else ""
-
-
 def _family(line: CommandLine) -> tuple[str, str]:
     program = posixpath.basename(line.program)
-    name = line.machine
+    name = line.machine.get("type", "")
     if not name:
         if not program.endswith(_PROGRAMS["pc"]):
             raise MachineRefusedError(
@@ -236,37 +278,8 @@ def _family(line: CommandLine) -> tuple[str, str]:
     raise NotModelledError(f"machine '{name}' is not in the machine tables")
 
 
-def _memory(line: CommandLine, keys: dict[str, str]) -> tuple[int | None, int, int]:
-    """Return boot memory (None when not given), maxmem and slots, in bytes."""
-    given: dict[str, str] = {}
-    for option in line.all("m"):
-        given |= option.keys("size")
-    for name in given:
-        if name not in {"size", "slots", "maxmem"}:
-            raise ArgvError(f"-m: '{name}' is not one of size, slots, maxmem")
-    boot = qemu_size("size", given["size"], "M") if "size" in given else None
-    if boot is None and "memory.size" in keys:
-        boot = qemu_size("memory.size", keys["memory.size"])
-    most = given.get("maxmem", keys.get("memory.max-size", "0"))
-    slots = given.get("slots", keys.get("memory.slots", "0"))
-    if not slots.isdecimal():
-        raise MachineRefusedError(f"Parameter 'slots' expects a number, got '{slots}'")
-    # -m 0 means the default, as in QEMU.
-    return boot or None, qemu_size("maxmem", most), int(slots)
-
-
-def _boot_backends(
-    line: CommandLine, keys: dict[str, str], backends: dict[str, BackendFacts]
-) -> tuple[Backend, ...]:
-    nodes: dict[int, str] = {}
-    for option in line.all("numa"):
-        numa = option.keys("type")
-        if numa.get("type") == "node" and "memdev" in numa:
-            nodeid = numa.get("nodeid", str(len(nodes)))
-            nodes[int(nodeid) if nodeid.isdecimal() else len(nodes)] = numa["memdev"]
-    names = [nodes[node] for node in sorted(nodes)]
-    if not names and "memory-backend" in keys:
-        names = [keys["memory-backend"]]
+def _boot_backends(line: CommandLine, backends: dict[str, BackendFacts]) -> tuple[Backend, ...]:
+    names = line.boot_backends()
     for name in names:
         if name not in backends:
             raise MachineRefusedError(f"memory backend '{name}' is not defined by any -object")
@@ -275,8 +288,8 @@ def _boot_backends(
 
 def _memory_devices(line: CommandLine, backends: dict[str, BackendFacts]) -> Iterable[MemoryDevice]:
     pxb = ""
-    for option in line.all("device"):
-        keys = option.keys("driver")
+    for option in line.devices:
+        keys = option.keys
         driver = keys.get("driver", "")
         pxb = driver if driver.startswith("pxb") else pxb
         if driver in _UNMODELLED:
@@ -318,46 +331,15 @@ def _memory_devices(line: CommandLine, backends: dict[str, BackendFacts]) -> Ite
 
 
 def _iommu(line: CommandLine) -> str:
-    found = [
-        driver
-        for option in line.all("device")
-        if (driver := option.keys("driver").get("driver", "")) in IOMMUS
-    ]
+    named = [option.keys.get("driver", "") for option in line.devices]
+    found = [driver for driver in named if driver in IOMMUS]
     if len(found) > 1:
         raise MachineRefusedError("QEMU does not support multiple vIOMMUs for x86 yet.")
     return found[0] if found else ""
 
 
-def _machine_options(line: CommandLine, keys: dict[str, str]) -> dict[str, str]:
-    dropped = {"type", "memory"}
-    options = {key: value for key, value in keys.items() if key.partition(".")[0] not in dropped}
-    flags = {option.name for option in line.options}
-    if "no-acpi" in flags:
-        options["acpi"] = "off"
-    if "no-hpet" in flags:
-        options["hpet"] = "off"
-    return options
-
-
-def _globals(line: CommandLine) -> Iterable[tuple[str, str]]:
-    for option in line.all("global"):
-        driver, dot, rest = option.value.partition(".")
-        name, equals, value = rest.partition("=")
-        if dot and equals and "=" not in driver:
-            yield f"{driver}.{name}", value
-            continue
-        keys = option.keys()
-        if not {"driver", "property", "value"} <= keys.keys():
-            raise ArgvError(f"'{option}' is not driver.property=value")
-        yield f"{keys['driver']}.{keys['property']}", keys["value"]
-
-
-def _accel(line: CommandLine, keys: dict[str, str]) -> str:
-    named = [option.keys("accel").get("accel", "") for option in line.all("accel")]
-    named += keys["accel"].split(":") if "accel" in keys else []
-    if line.all("enable-kvm"):
-        named.append("kvm")
-    wanted = list(dict.fromkeys(named)) or ["tcg"]
+def _accel(line: CommandLine) -> str:
+    wanted = line.accels or ("tcg",)
     if len(wanted) > 1 or wanted[0] not in {"tcg", "kvm"}:
         raise NotModelledError(
             f"which of the accelerators {', '.join(wanted)} is used decides the map; name one"

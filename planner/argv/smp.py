@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from math import prod
 
-from planner.argv.split import Option
 from planner.machine.request import MachineRefusedError
 
 __all__ = ["parse_smp"]
@@ -13,18 +12,15 @@ __all__ = ["parse_smp"]
 _TOPOLOGY = ("drawers", "books", "sockets", "dies", "clusters", "modules", "cores", "threads")
 
 
-def parse_smp(options: Iterable[Option], machine: Mapping[str, str]) -> tuple[int, int]:
+def parse_smp(given: Mapping[str, str]) -> tuple[int, int]:
     """Return CPUs present and the most there may be.
 
     hw/core/machine-smp.c ``machine_parse_smp_config()``, QEMU 7.2: what is left out follows from
     the rest.
 
-    :param machine: ``-M`` keys, for ``smp.cpus=`` and its like.
+    :param given: the keys of ``-smp``.
     :raise MachineRefusedError: a number is none.
     """
-    given = {key[4:]: value for key, value in machine.items() if key.startswith("smp.")}
-    for option in options:
-        given |= option.keys("cpus")
     numbers: dict[str, int] = {}
     for key, value in given.items():
         if key not in {"cpus", "maxcpus", *_TOPOLOGY}:

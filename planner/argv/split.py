@@ -6,10 +6,16 @@ outside these lists cannot be cut off safely, so it is an error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from planner.argv.keyval import KeyvalError, is_json, parse_json, parse_keyval
+from planner.argv.keyval import (
+    KeyvalError,
+    change_keys,
+    is_json,
+    parse_json,
+    parse_keyval,
+)
 
 __all__ = ["ArgvError", "Option", "split_argv"]
 
@@ -42,6 +48,18 @@ VALUED = frozenset(
 )
 #: One spelling each; ``-M`` and ``-machine`` are the same option.
 _ALIASES = {"M": "machine", "h": "help"}
+#: Options whose value is keys that are read here, and the key that may be left out.
+IMPLIED: Mapping[str, str] = {
+    "accel": "accel",
+    "blockdev": "driver",
+    "device": "driver",
+    "drive": "file",
+    "m": "size",
+    "machine": "type",
+    "numa": "type",
+    "object": "qom-type",
+    "smp": "cpus",
+}
 
 
 class ArgvError(ValueError):
@@ -58,21 +76,37 @@ class Option:
     value: str
     #: The words as they were given.
     words: tuple[str, ...]
+    #: The value's keys where it has any, whichever way it is spelled.
+    keys: Mapping[str, str] = field(default_factory=dict)
 
-    def keys(self, implied: str = "") -> dict[str, str]:
-        """Read the value as keys, from either spelling.
+    @classmethod
+    def of(cls, name: str, value: str, word: str = "") -> Option:
+        """Return an option with its keys read.
 
+        :param word: how the name was spelled.
         :raise ArgvError: the value does not follow QEMU's grammar.
         """
-        try:
-            if is_json(self.value):
-                return parse_json(self.value)
-            return parse_keyval(self.value, implied)
-        except KeyvalError as error:
-            raise ArgvError(f"-{self.name}: {error}") from None
+        keys = read_keys(name, value, IMPLIED[name]) if name in IMPLIED else {}
+        return cls(name, value, (word or f"-{name}", value), keys)
+
+    def changed(self, changes: Mapping[str, str | int | None]) -> Option:
+        """Return the option with some of its keys changed or (None) taken out."""
+        value = change_keys(self.value, changes, IMPLIED[self.name])
+        return Option.of(self.name, value, self.words[0])
 
     def __str__(self) -> str:
         return " ".join(self.words)
+
+
+def read_keys(name: str, value: str, implied: str = "") -> dict[str, str]:
+    """Read an option's value as keys, from either spelling.
+
+    :raise ArgvError: the value does not follow QEMU's grammar.
+    """
+    try:
+        return parse_json(value) if is_json(value) else parse_keyval(value, implied)
+    except KeyvalError as error:
+        raise ArgvError(f"-{name}: {error}") from None
 
 
 def split_argv(words: Sequence[str]) -> tuple[str, tuple[Option, ...]]:
@@ -100,7 +134,7 @@ def split_argv(words: Sequence[str]) -> tuple[str, tuple[Option, ...]]:
         elif name in VALUED:
             if at == len(rest):
                 raise ArgvError(f"option '{word}' needs a value and is the last word")
-            options.append(Option(name, rest[at], (word, rest[at])))
+            options.append(Option.of(name, rest[at], word))
             at += 1
         else:
             raise ArgvError(

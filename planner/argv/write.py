@@ -6,13 +6,13 @@ Only the machine and its memory: disks, networks and assigned devices are the us
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from planner.argv.keyval import Size, emit_keyval
 from planner.machine.request import MachineRequest, MemoryDevice
-from planner.span import GIB, KIB, MIB, Span
+from planner.span import Span
 
-__all__ = ["Emission", "emit_argv", "machine_word", "memory_words", "size_word", "version_of"]
+__all__ = ["Emission", "emit_argv", "machine_word", "memory_words", "version_of"]
 
 _PROGRAMS = {
     "virt": "qemu-system-aarch64",
@@ -49,14 +49,6 @@ def version_of(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 
-def size_word(size_bytes: int) -> str:
-    """Return a size as QEMU reads it, exact: ``4G``, ``2944M``, ``2195520K``, bytes otherwise."""
-    for unit, letter in ((GIB, "G"), (MIB, "M"), (KIB, "K")):
-        if size_bytes % unit == 0:
-            return f"{size_bytes // unit}{letter}"
-    return f"{size_bytes}B"
-
-
 def machine_word(request: MachineRequest) -> str:
     """Return the value of ``-machine`` without its options: ``pc-q35-7.2``."""
     if not request.version:
@@ -66,17 +58,17 @@ def machine_word(request: MachineRequest) -> str:
 
 def memory_words(request: MachineRequest) -> str:
     """Return the value of ``-m``."""
-    words = f"size={size_word(request.boot_bytes)}"
+    keys: dict[str, str | int] = {"size": Size(request.boot_bytes)}
     if request.max_bytes:
-        words += f",slots={request.slots},maxmem={size_word(request.max_bytes)}"
-    return words
+        keys |= {"slots": str(request.slots), "maxmem": Size(request.max_bytes)}
+    return emit_keyval(keys)
 
 
 def backend_word(name: str, size_bytes: int, *, reserve: bool) -> str:
     """Return the value of ``-object`` for plain memory."""
-    return f"memory-backend-ram,id={name},size={size_word(size_bytes)}" + (
-        "" if reserve else ",reserve=off"
-    )
+    keys: dict[str, str | int] = {"qom-type": "memory-backend-ram", "id": name}
+    keys |= {"size": Size(size_bytes)} | ({} if reserve else {"reserve": "off"})
+    return emit_keyval(keys, "qom-type")
 
 
 def device_keys(device: MemoryDevice, bus: str = "") -> dict[str, str | int]:
@@ -96,10 +88,7 @@ def device_keys(device: MemoryDevice, bus: str = "") -> dict[str, str | int]:
 
 def device_word(device: MemoryDevice) -> str:
     """Return the value of ``-device`` for a piece, its address in hex."""
-    keys = device_keys(device)
-    driver = keys.pop("driver")
-    rest = ",".join(f"{k}={v:#x}" if isinstance(v, int) else f"{k}={v}" for k, v in keys.items())
-    return f"{driver},{rest}"
+    return emit_keyval(device_keys(device), "driver")
 
 
 def root_port(device: MemoryDevice) -> str:
@@ -116,12 +105,11 @@ def emit_argv(
 
     :param doorbell: a window for virtio-iommu to report; None when nothing on this machine can.
     """
-    options: Mapping[str, str] = dict(request.options)
-    machine = ",".join([machine_word(request), *(f"{k}={v}" for k, v in options.items())])
-    argv = [emission.program or _PROGRAMS[request.type]]
+    machine: dict[str, str | int] = {"type": machine_word(request), **request.options}
     if not emission.reserve:
-        machine += f",memory-backend={BOOT_BACKEND}"
-    argv += ["-machine", machine]
+        machine["memory-backend"] = BOOT_BACKEND
+    argv = [emission.program or _PROGRAMS[request.type]]
+    argv += ["-machine", emit_keyval(machine, "type")]
     if request.cpu:
         argv += ["-cpu", request.cpu]
     argv += ["-m", memory_words(request)]

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from planner.argv.keyval import Size, size_word
 from planner.argv.line import CommandLine
 from planner.argv.split import Option
-from planner.argv.write import backend_word, device_word, memory_words, size_word
+from planner.argv.write import backend_word, device_word, memory_words
 from planner.judge.forbidden import Binding
 from planner.machine.machine import Machine
 from planner.machine.request import MachineRefusedError, MachineRequest, MemoryDevice
@@ -215,53 +216,39 @@ class _Edits:
 
     def resize_backend(self, name: str, size: int) -> None:
         """Give a memory backend another size."""
-        self._rewrite(
-            "object", name, {"size": size_word(size)}, f"backend {name} {show_size(size)}"
-        )
+        self._rewrite("object", name, {"size": Size(size)}, f"backend {name} {show_size(size)}")
 
     def move(self, device: MemoryDevice, address: int) -> None:
         """Give a memory device another address."""
         key = "memaddr" if device.driver == "virtio-mem-pci" else "addr"
         wanted = device.id or device.memdev
         change = f"{wanted} at {address:#x}"
-        self._rewrite("device", wanted, {key: f"{address:#x}"}, change)
+        self._rewrite("device", wanted, {key: address}, change)
 
     def add_piece(self, device: MemoryDevice, like: str) -> None:
         """Add a piece of memory, backed as the backend *like* is."""
-        keys = self._keys("object", like) if like else None
-        if keys:
-            kind = keys.pop("qom-type")
-            keys |= {"id": device.memdev, "size": size_word(device.size)}
-            word = ",".join([kind, *(f"{k}={v}" for k, v in keys.items())])
+        backend = self._after[self._index("object", like)] if like else None
+        if backend:
+            word = backend.changed({"id": device.memdev, "size": Size(device.size)}).value
         else:
             word = backend_word(device.memdev, device.size, reserve=True)
         self._after += [_option("object", word), _option("device", device_word(device))]
         where = f"{show_size(device.size)} at {device.addr:#x}"
         self._changes.append(f"{device.driver} of {where}")
 
-    def _keys(self, name: str, identity: str) -> dict[str, str] | None:
-        implied = "driver" if name == "device" else "qom-type"
-        for option in self._after:
-            keys = option.keys(implied) if option.name == name else {}
-            if identity in (keys.get("id"), keys.get("memdev") if name == "device" else None):
-                return dict(keys)
-        return None
-
-    def _rewrite(self, name: str, identity: str, changed: dict[str, str], change: str) -> None:
-        implied = "driver" if name == "device" else "qom-type"
+    def _index(self, name: str, identity: str) -> int:
         for index, option in enumerate(self._after):
-            if option.name != name:
-                continue
-            keys = dict(option.keys(implied))
-            if identity not in (keys.get("id"), keys.get("memdev") if name == "device" else None):
-                continue
-            keys |= changed
-            first = keys.pop(implied)
-            word = ",".join([first, *(f"{k}={v.replace(',', ',,')}" for k, v in keys.items())])
-            self._after[index] = _option(name, word)
-            self._changes.append(change)
-            return
+            named = (option.keys.get("id"), option.keys.get("memdev") if name == "device" else None)
+            if option.name == name and identity in named:
+                return index
         raise RepairError(f"'{identity}' was not found on the command line")
+
+    def _rewrite(
+        self, name: str, identity: str, changed: dict[str, str | int | None], change: str
+    ) -> None:
+        index = self._index(name, identity)
+        self._after[index] = self._after[index].changed(changed)
+        self._changes.append(change)
 
     def result(self) -> Repair:
         """Return the changed line."""
@@ -275,7 +262,7 @@ class _Edits:
 
 
 def _option(name: str, value: str) -> Option:
-    return Option(name, value, (f"-{name}", value))
+    return Option.of(name, value)
 
 
 def _shown(options: Iterable[Option]) -> Iterable[str]:

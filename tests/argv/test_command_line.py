@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from planner.argv.keyval import KeyvalError, emit_keyval, parse_json, parse_keyval, split_commas
+from planner.argv.backends import FileFacts
+from planner.argv.keyval import (
+    KeyvalError,
+    Size,
+    emit_keyval,
+    parse_json,
+    parse_keyval,
+    split_commas,
+)
 from planner.argv.line import CommandLine, parse_argv
-from planner.argv.split import ArgvError, split_argv
+from planner.argv.split import ArgvError, Option, split_argv
 from planner.machine.options import qemu_bool, qemu_size
 from planner.machine.request import (
     Backend,
@@ -22,7 +30,7 @@ ARM, X86 = "/usr/bin/qemu-system-aarch64", "qemu-system-x86_64"
 
 def line(text: str) -> CommandLine:
     sizes = {"code.fd": 3653632, "vars.fd": 540672, "bios.bin": 65536}
-    return parse_argv(text.split(), image_size=sizes.get, page_size={"/huge/x": 1 << 30}.get)
+    return parse_argv(text.split(), FileFacts(sizes.get, {"/huge/x": 1 << 30}.get))
 
 
 def request(text: str) -> MachineRequest:
@@ -32,7 +40,7 @@ def request(text: str) -> MachineRequest:
 def test_doubled_commas_stand_for_one() -> None:
     assert split_commas("a,,b,c=,,d,,,e") == ["a,b", "c=,d,", "e"]
     assert parse_keyval("file=/a,,b.fd,if=pflash")["file"] == "/a,b.fd"
-    assert emit_keyval([("", "virt"), ("x", "a,b")]) == "virt,x=a,,b"
+    assert emit_keyval({"x": "a,b", "type": "virt"}, "type") == "virt,x=a,,b"
 
 
 def test_keyval_shorthands() -> None:
@@ -325,3 +333,16 @@ def test_sizes_qemu_refuses(text: str) -> None:
 def test_a_word_that_is_neither_on_nor_off() -> None:
     with pytest.raises(MachineRefusedError, match="Parameter 'its' expects 'on' or 'off'"):
         qemu_bool("its", "perhaps")
+
+
+@pytest.mark.parametrize(
+    ("value", "changed"),
+    [
+        ("x,id=m,mem-path=/a,,b,size=1G", "x,id=m,mem-path=/a,,b,size=2G"),
+        ("qom-type=x,size=1G,nodes=0,nodes=2", "qom-type=x,size=2G,nodes=0,nodes=2"),
+        ('{"qom-type":"x","size":1,"id":"a,b"}', '{"qom-type":"x","size":2147483648,"id":"a,b"}'),
+    ],
+)
+def test_a_changed_option_keeps_its_spelling_and_its_words(value: str, changed: str) -> None:
+    found = Option.of("object", value).changed({"size": Size(2 << 30)})
+    assert (found.value, found.keys) == (changed, Option.of("object", changed).keys)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from planner.argv.backends import FileFacts
 from planner.argv.line import parse_argv
 from planner.argv.split import ArgvError
 from qmp_glue.paused import FileBackend, Paused, paused
@@ -14,7 +15,7 @@ HEAD = [X86, "-S", "-display", "none", "-nodefaults", "-no-user-config"]
 
 def filtered(text: str, program: str = X86) -> Paused:
     words = [program, *text.split()]
-    return paused(parse_argv(words, image_size={"code.fd": 4096}.get, page_size=lambda _path: 4096))
+    return paused(parse_argv(words, FileFacts({"code.fd": 4096}.get, lambda _path: 4096)))
 
 
 def kept(text: str, program: str = X86) -> list[str]:

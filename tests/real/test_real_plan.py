@@ -36,6 +36,26 @@ def args_of(plan: str, *words: str) -> list[str]:
     return shlex.split(result.stdout)
 
 
+def test_a_comma_in_an_option_reaches_qemu(tmp_path: Path) -> None:
+    layout = tmp_path / "guest.yaml"
+    options = '{x-oem-id: "a,b"}'
+    layout.write_text(
+        f"schema: 1\nname: g\nmachine: {{type: q35, version: '7.2', options: {options}}}\n"
+        "memory: {size: 1GiB}\n"
+    )
+    plan = str(tmp_path / "plan.json")
+    guestmap("plan", str(layout), "--host", "layouts/hosts/amd-desktop.yaml", "-o", plan)
+    argv = args_of(plan, "--no-reserve")
+    with paused_qemu(argv) as address:
+        said = run(_get(address, "x-oem-id"))
+    assert said == "a,b"
+
+
+async def _get(address: str, name: str) -> object:
+    async with await Session.open(parse_address(address), address) as session:
+        return await session.execute("qom-get", {"path": "/machine", "property": name})
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_planned_machine_is_the_real_one(layout: str, tmp_path: Path) -> None:
     plan = plan_file(layout, tmp_path)
