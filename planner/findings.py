@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from planner.region import Loc, Origin
+from planner.region import Loc, Origin, Region, Window
 from planner.span import Span
 
 __all__ = ["CODES", "Code", "Finding", "Party", "Severity", "span_json", "worst"]
@@ -163,6 +163,11 @@ class Party:
     #: IOMMU group ids, empty for the guest's side.
     groups: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, item: Region | Window) -> Party:
+        """Return the guest's side: a region or window."""
+        return cls(item.name, item.kind.value, item.span, item.origin)
 
     def to_json(self) -> dict[str, Any]:
         """Return the party as JSON data; absent facts are left out."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from planner.explain.rows import ROWS, Row
 from planner.host.profile import HostProfile, Scope
-from planner.judge.forbidden import BEYOND_APERTURE, Forbidden, bind
+from planner.judge.forbidden import Forbidden, bind
 from planner.span import ADDRESS_LIMIT, Span
 from planner.units import show_size
 
@@ -104,11 +104,7 @@ def _of_range(span: Span, host: HostProfile) -> Iterator[str]:
         known = "" if host.address_bits is not None else " (whose address width is not known)"
         yield f"{host.name}{known} forbids nothing in [{span}]: the map is not to blame there"
     for entry in entries:
-        yield f"[{span}] {_verb(entry)} {entry.words}: {_shared(entry, span)}"
-
-
-def _verb(entry: Forbidden) -> str:
-    return "reaches" if entry.type == BEYOND_APERTURE else "covers"
+        yield f"[{span}] {entry.met()}: {_shared(entry, span)}"
 
 
 def _shared(entry: Forbidden, span: Span) -> str:

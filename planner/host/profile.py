@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from planner.findings import Finding
+from planner.findings import Finding, Party
 from planner.region import Origin
 from planner.span import ADDRESS_LIMIT, Span, SpanSet
 
@@ -66,6 +66,10 @@ class HostRegion:
         drivers/iommu/iommufd/io_pagetable.c ``iopt_table_enforce_dev_resv_regions()``, 7.2).
         """
         return self.type != ReservedType.DIRECT_RELAXABLE
+
+    def party(self, host: str, *groups: str) -> Party:
+        """Return the region of *groups* on a host as one side of a finding."""
+        return Party(self.type, self.type, self.span, self.origin, host, groups)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -95,10 +95,7 @@ def _unassignable(device: str, group: Group, host: HostProfile, loc: Loc | None)
         + "; the cure shows as the direct line's absence from reserved_regions",
         parties=(
             Party(device, "device", host=host.name, groups=(group.id,)),
-            *(
-                Party(r.type, r.type, r.span, r.origin, host.name, (group.id,))
-                for r in group.direct
-            ),
+            *(region.party(host.name, group.id) for region in group.direct),
         ),
         loc=loc,
         notes=tuple(notes),

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from planner.findings import Finding, Party
+from planner.judge.collision import collisions
 from planner.judge.forbidden import Forbidden
-from planner.judge.ram import collision_finding, collisions
+from planner.judge.ram import collision_finding
 from planner.region import GuestMap, Kind, Origin, Region, Window
 from planner.span import Span, SpanSet
 from planner.units import show_size
@@ -33,48 +34,35 @@ def compare_maps(
     for kind in Kind:
         ours = SpanSet(region.span for region in regions if region.kind is kind)
         theirs = SpanSet(region.span for region in real.of_kind(kind))
-        found += [_missing(span, kind, regions) for span in ours - theirs]
-        found += [_extra(span, kind, real) for span in theirs - ours]
+        found += [_one_sided("MM601", span, kind, regions) for span in ours - theirs]
+        found += [_one_sided("MM602", span, kind, real.regions) for span in theirs - ours]
     found += _windows(tuple(windows), real)
-    for region, entry, shared in collisions(real.regions, forbidden):
-        found.append(collision_finding(region, entry, shared, "end this QEMU before it runs"))
-    return found
+    met = collisions(real.regions, forbidden)
+    return found + [collision_finding(each, "end this QEMU before it runs") for each in met]
 
 
-def _covering(regions: Iterable[Region], span: Span, kind: Kind) -> Region | None:
-    return next((r for r in regions if r.kind is kind and r.span.overlaps(span)), None)
-
-
-def _missing(span: Span, kind: Kind, planned: tuple[Region, ...]) -> Finding:
-    owner = _covering(planned, span, kind)
+def _one_sided(code: str, span: Span, kind: Kind, regions: Iterable[Region]) -> Finding:
+    """Say what the plan has alone (MM601) or QEMU has alone (MM602), registers as MM603."""
+    owner = next((r for r in regions if r.kind is kind and r.span.overlaps(span)), None)
     name = owner.name if owner else kind.value
+    where = owner.span if owner else span
+    what = f"{kind.value} '{name}' at [{span}] ({show_size(span.size)})"
+    if code == "MM601":
+        message = f"the plan has {what}, QEMU has not"
+        parties = (Party(name, kind.value, where, _PLAN), Party("the real map", kind.value))
+    else:
+        message = f"QEMU has {what}, the plan has not"
+        parties = (Party("the plan", kind.value), Party(name, kind.value, where, _REAL))
     return Finding(
-        "MM601" if kind.dma else "MM603",
-        f"the plan has {kind.value} '{name}' at [{span}] ({show_size(span.size)}), QEMU has not",
+        code if kind.dma else "MM603",
+        message,
         help=_HELP if kind.dma else "",
-        parties=(
-            Party(name, kind.value, owner.span if owner else span, Origin("the plan")),
-            Party("the real map", kind.value),
-        ),
+        parties=parties,
         overlap=span,
     )
 
 
-def _extra(span: Span, kind: Kind, real: GuestMap) -> Finding:
-    owner = _covering(real.regions, span, kind)
-    name = owner.name if owner else kind.value
-    return Finding(
-        "MM602" if kind.dma else "MM603",
-        f"QEMU has {kind.value} '{name}' at [{span}] ({show_size(span.size)}), the plan has not",
-        help=_HELP if kind.dma else "",
-        parties=(
-            Party("the plan", kind.value),
-            Party(name, kind.value, owner.span if owner else span, Origin("QEMU's real map")),
-        ),
-        overlap=span,
-    )
-
-
+_PLAN, _REAL = Origin("the plan"), Origin("QEMU's real map")
 _HELP = "start QEMU with the plan's own arguments, 'guestmap args', or make a new plan"
 
 
@@ -92,11 +80,8 @@ def _windows(planned: tuple[Window, ...], real: GuestMap) -> list[Finding]:
                 f"the {kind.value} window is planned at {_spans(ours)} and is at {_spans(theirs)}",
                 help=_HELP,
                 parties=(
-                    *(Party("the plan", kind.value, span, Origin("the plan")) for span in ours),
-                    *(
-                        Party("the real map", kind.value, span, Origin("QEMU's real map"))
-                        for span in theirs
-                    ),
+                    *(Party("the plan", kind.value, span, _PLAN) for span in ours),
+                    *(Party("the real map", kind.value, span, _REAL) for span in theirs),
                 ),
             )
         )

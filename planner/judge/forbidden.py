@@ -50,6 +50,19 @@ class Forbidden:
         )
 
     @property
+    def beyond(self) -> bool:
+        """Whether it is what lies above the IOMMU's address bits."""
+        return self.type == BEYOND_APERTURE
+
+    def met(self, *, would: bool = False) -> str:
+        """Say in a sentence that something meets this range: ``covers msi [...] on a``."""
+        if self.beyond:
+            verb = "would reach into" if would else "reaches into"
+        else:
+            verb = "would cover" if would else "covers"
+        return f"{verb} {self.words}"
+
+    @property
     def words(self) -> str:
         """This range in a sentence: type, range, groups with devices, host.
 
@@ -57,7 +70,7 @@ class Forbidden:
         'msi [0xfee00000-0xfeefffff] of group 3 (eth0) on a'
         """
         text = f"{self.type} [{self.span}]"
-        if self.type == BEYOND_APERTURE:
+        if self.beyond:
             bits = self.span.start.bit_length() - 1
             text = f"what is above the IOMMU's {bits} bits [{self.span}]"
         if self.groups:
@@ -97,7 +110,7 @@ class Binding:
     @property
     def aperture_bits(self) -> int | None:
         """The narrowest known IOMMU width, or None when no host's is known."""
-        starts = [e.span.start for e in self.forbidden if e.type == BEYOND_APERTURE]
+        starts = [e.span.start for e in self.forbidden if e.beyond]
         return min(starts).bit_length() - 1 if starts else None
 
     def msi_windows(self) -> SpanSet:
@@ -108,11 +121,6 @@ class Binding:
         """Return the binding of one host alone."""
         kept = tuple(profile for profile in self.hosts if profile.name == host)
         return bind(kept, self.scope, self.devices)
-
-    def without(self, entry: Forbidden) -> Binding:
-        """Return the binding as if one entry did not exist, to find what is to blame."""
-        rest = tuple(other for other in self.forbidden if other != entry)
-        return Binding(self.hosts, self.scope, self.devices, rest)
 
 
 def bind(hosts: Iterable[HostProfile], scope: Scope, devices: Iterable[str]) -> Binding:

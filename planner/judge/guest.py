@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.findings import Finding, Party
-from planner.judge.forbidden import BEYOND_APERTURE, Binding
+from planner.judge.forbidden import Binding
 from planner.region import GuestMap, Kind, WindowKind
 from planner.span import GIB, MIB, Span, SpanSet
 from planner.units import show_size
@@ -42,10 +42,7 @@ def _low_memory(guest: GuestMap) -> list[Finding]:
             "MM408",
             f"the guest has {amount} below 4 GiB, where devices with 32-bit DMA need it",
             help="start RAM lower if devices with 32-bit DMA are used without a guest IOMMU",
-            parties=tuple(
-                Party(region.name, region.kind.value, region.span, region.origin)
-                for region in guest.of_kind(Kind.RAM)[:1]
-            ),
+            parties=tuple(map(Party.of, guest.of_kind(Kind.RAM)[:1])),
         )
     ]
 
@@ -68,10 +65,7 @@ def _hotplug_window(guest: GuestMap, binding: Binding) -> list[Finding]:
             + (f" and {len(hit) - 1} more ranges" if len(hit) > 1 else ""),
             help="plug memory through 'guestmap hotplug' or 'guestmap guard', or give each device"
             " an address yourself",
-            parties=(
-                Party(window.name, window.kind.value, window.span, window.origin),
-                *(entry.party for entry in hit[:4]),
-            ),
+            parties=(Party.of(window), *(entry.party for entry in hit[:4])),
             overlap=worst.span.intersection(window.span),
         )
     ]
@@ -83,7 +77,7 @@ def _phys_bits(guest: GuestMap, binding: Binding) -> list[Finding]:
         return []
     if guest.address_bits <= bits:
         return []
-    narrow = min(entry for entry in binding.forbidden if entry.type == BEYOND_APERTURE)
+    narrow = min(entry for entry in binding.forbidden if entry.beyond)
     return [
         Finding(
             "MM412",

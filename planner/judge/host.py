@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from planner.findings import Finding, Party
+from planner.findings import Finding
 from planner.host.doorbells import doorbell_findings
 from planner.host.profile import HostProfile, ReservedType, Scope
 from planner.judge.devices import judge_devices
@@ -58,15 +58,8 @@ def _unreachable_msi(profile: HostProfile) -> list[Finding]:
                     f" reserved [{wall.span}]: MSIs written to [{shared}] do not arrive",
                     help="the platform needs a kernel that puts the window elsewhere",
                     parties=(
-                        Party("msi", "msi", window.span, window.origin, profile.name, (group.id,)),
-                        Party(
-                            "reserved",
-                            "reserved",
-                            wall.span,
-                            wall.origin,
-                            profile.name,
-                            (group.id,),
-                        ),
+                        window.party(profile.name, group.id),
+                        wall.party(profile.name, group.id),
                     ),
                     overlap=shared,
                 )

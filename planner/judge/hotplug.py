@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from planner.findings import Finding, Party
+from planner.findings import Finding
+from planner.judge.collision import Collision, collisions
 from planner.judge.devices import judge_devices
-from planner.judge.forbidden import BEYOND_APERTURE, Binding, Forbidden
-from planner.judge.ram import collisions, judge_ram
+from planner.judge.forbidden import Binding
+from planner.judge.ram import judge_ram
 from planner.region import GuestMap, Kind, Origin, Region
 from planner.span import Span, SpanSet
 from planner.units import show_size
@@ -111,8 +112,7 @@ def judge_memory(
         if free is not None:
             where = f"nearest free address {free:#x}"
         findings = [
-            _collision(region, entry, shared, fatal, where)
-            for region, entry, shared in collisions([region], binding.forbidden)
+            _collision(met, fatal, where) for met in collisions([region], binding.forbidden)
         ]
     if not findings and used < plug.size:
         findings = _limited(plug, place, binding)
@@ -127,13 +127,11 @@ def judge_growth(
         return []
     region = _region(name, Span.sized(base, used))
     found = list(collisions([region], binding.forbidden))
-    room = max(0, min((shared.start for _, _, shared in found), default=base) - base)
+    room = max(0, min((met.shared.start for met in found), default=base) - base)
     where = f"at most {show_size(room)} of it stay clear" if room else "none of it is clear"
     # Measured on QEMU 7.2 and Linux 6.12 (docs/lab.md): the guest's plug is refused, the VM lives.
     end = "the guest could not plug it"
-    return [
-        _collision(region, entry, shared, fatal, where, end=end) for region, entry, shared in found
-    ]
+    return [_collision(met, fatal, where, end=end) for met in found]
 
 
 def judge_device(guest: GuestMap, binding: Binding) -> list[Finding]:
@@ -161,53 +159,36 @@ def _nearest(plug: Plug, start: int, usable: SpanSet) -> int | None:
 
 
 def _collision(
-    region: Region,
-    entry: Forbidden,
-    shared: Span,
-    fatal: frozenset[str],
-    where: str,
-    *,
-    end: str = "QEMU would abort",
+    met: Collision, fatal: frozenset[str], where: str, *, end: str = "QEMU would abort"
 ) -> Finding:
     """Put memory over a forbidden range in words.
 
     :param fatal: groups whose devices are assigned now.
     :param end: what happens when one of theirs is covered.
     """
-    beyond = entry.type == BEYOND_APERTURE
-    verb = "reaches" if beyond else "covers"
-    if fatal and (beyond or fatal.intersection(entry.groups)):
+    beyond = met.entry.beyond
+    if fatal and (beyond or fatal.intersection(met.entry.groups)):
         consequence = end
     else:
-        consequence = "no device of it could be assigned any more"
-        if beyond:
-            consequence = "no device could be assigned any more"
-    overlap = "" if shared == entry.span else f" ({show_size(shared.size)} at [{shared}])"
-    return Finding(
-        "MM402" if beyond else "MM401",
-        f"memory '{region.name}' [{region.span}] {verb} {entry.words}{overlap}: {consequence};"
-        f" {where}",
-        help="give an address outside the range, or leave it to guestmap to choose one",
-        parties=(Party(region.name, "ram", region.span, region.origin), entry.party),
-        overlap=shared,
+        consequence = f"no device {'' if beyond else 'of it '}could be assigned any more"
+    overlap = "" if met.shared == met.entry.span else f" ({met.sized})"
+    return met.finding(
+        met.code,
+        f"{met.words('memory')}{overlap}: {consequence}; {where}",
+        "give an address outside the range, or leave it to guestmap to choose one",
     )
 
 
 def _limited(plug: Plug, place: Span, binding: Binding) -> list[Finding]:
-    whole = _region(plug.name, place)
-    hits = sorted(
-        (shared.start, entry) for _, entry, shared in collisions([whole], binding.forbidden)
-    )
+    hits = list(collisions([_region(plug.name, place)], binding.forbidden))
     if not hits:
         return []
-    start, entry = hits[0]
+    met = min(hits, key=lambda hit: (hit.shared.start, hit.entry))
     return [
-        Finding(
+        met.finding(
             "MM702",
-            f"memory '{plug.name}' [{place}] can grow by at most {show_size(start - place.start)}:"
-            f" behind that is {entry.words}",
-            help="a resize past that point will be refused",
-            parties=(Party(plug.name, "ram", place, _ASKED), entry.party),
-            overlap=place.intersection(entry.span),
+            f"memory '{plug.name}' [{place}] can grow by at most"
+            f" {show_size(met.shared.start - place.start)}: behind that is {met.entry.words}",
+            "a resize past that point will be refused",
         )
     ]

@@ -8,69 +8,40 @@ memory-backed kinds are judged.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
-from planner.findings import Finding, Party
-from planner.graph import Interval, overlaps
-from planner.judge.forbidden import BEYOND_APERTURE, PINNED_DOORBELL, Binding, Forbidden
-from planner.region import GuestMap, Kind, Region
-from planner.span import Span
+from planner.findings import Finding
+from planner.judge.collision import Collision, collisions
+from planner.judge.forbidden import PINNED_DOORBELL, Binding, Forbidden
+from planner.region import GuestMap, Kind
 from planner.units import show_size
 
-__all__ = ["collisions", "judge_ram", "relaxable_covered"]
+__all__ = ["collision_finding", "judge_ram", "relaxable_covered"]
 
 
-def collisions(
-    regions: Iterable[Region], forbidden: Iterable[Forbidden]
-) -> Iterator[tuple[Region, Forbidden, Span]]:
-    """Yield each memory region with each forbidden entry it overlaps, in address order."""
-    guest = {f"g{i}": region for i, region in enumerate(regions) if region.kind.must_map}
-    host = {f"h{i}": entry for i, entry in enumerate(forbidden)}
-    nodes = [Interval(name, region.span, "guest") for name, region in guest.items()]
-    nodes += [Interval(name, entry.span, "host") for name, entry in host.items()]
-    for overlap in overlaps(nodes, across=True):
-        first, second = overlap.first.name, overlap.second.name
-        mine, theirs = (first, second) if first in guest else (second, first)
-        yield guest[mine], host[theirs], overlap.span
+def collision_finding(met: Collision, help_text: str) -> Finding:
+    """Say of one collision that the kernel will not map it."""
+    word = _WORD.get(met.mine.kind, met.mine.kind.value)
+    message = f"{met.words(word)}: {met.sized} cannot be mapped for DMA"
+    return met.finding(met.code, message, help_text, loc=met.mine.origin.loc)
 
 
-def collision_finding(region: Region, entry: Forbidden, shared: Span, help_text: str) -> Finding:
-    """Put one collision in words."""
-    code = "MM402" if entry.type == BEYOND_APERTURE else "MM401"
-    verb = "reaches into" if code == "MM402" else "covers"
-    return Finding(
-        code,
-        f"{_WORD.get(region.kind, region.kind.value)} '{region.name}' [{region.span}] {verb}"
-        f" {entry.words}: {show_size(shared.size)} at [{shared}] cannot be mapped for DMA",
-        help=help_text,
-        parties=(
-            Party(region.name, region.kind.value, region.span, region.origin),
-            entry.party,
-        ),
-        overlap=shared,
-        loc=region.origin.loc,
-    )
-
-
-_WORD = {Kind.RAM: "RAM", Kind.ROM: "ROM", Kind.NVRAM: "NVRAM"}
+_WORD: dict[str, str] = {Kind.RAM: "RAM", Kind.ROM: "ROM", Kind.NVRAM: "NVRAM"}
 
 
 def judge_ram(guest: GuestMap, binding: Binding, help_text: str = "") -> list[Finding]:
     """Return a finding for each piece of guest memory over each forbidden range."""
     return [
-        collision_finding(region, entry, shared, help_text or _advice(region, entry))
-        for region, entry, shared in collisions(guest.regions, binding.forbidden)
-        if entry.type != PINNED_DOORBELL
+        collision_finding(met, help_text or _advice(met))
+        for met in collisions(guest.regions, binding.forbidden)
+        if met.entry.type != PINNED_DOORBELL
     ]
 
 
-def _advice(region: Region, entry: Forbidden) -> str:
-    room = entry.span.start - region.span.start
+def _advice(met: Collision) -> str:
+    start = met.mine.span.start
+    room, past = met.entry.span.start - start, met.entry.span.end
     if room <= 0:
-        return (
-            f"the region starts inside the range; the next address past it is {entry.span.end:#x}"
-        )
-    return f"at most {show_size(room)} fit at {region.span.start:#x} before the range"
+        return f"the region starts inside the range; the next address past it is {past:#x}"
+    return f"at most {show_size(room)} fit at {start:#x} before the range"
 
 
 def relaxable_covered(guest: GuestMap, binding: Binding) -> list[Finding]:
@@ -87,18 +58,11 @@ def relaxable_covered(guest: GuestMap, binding: Binding) -> list[Finding]:
             hit = next(
                 (r for r in guest.regions if r.kind.must_map and r.span.overlaps(span)), None
             )
-            if hit:
-                found.append(
-                    Finding(
-                        "MM410",
-                        f"'{hit.name}' [{hit.span}] covers {region.type} [{span}] on {host.name},"
-                        " which the kernel allows",
-                        help="nothing needs doing",
-                        parties=(
-                            Party(hit.name, hit.kind.value, hit.span, hit.origin),
-                            Party(region.type, region.type, span, region.origin, host.name),
-                        ),
-                        overlap=hit.span.intersection(span),
-                    )
-                )
+            shared = hit and hit.span.intersection(span)
+            if hit and shared:
+                # It forbids nothing, but is named like what does.
+                entry = Forbidden(span, region.type, host.name, origin=region.origin)
+                met = Collision(hit, entry, shared)
+                message = f"{met.words()}, which the kernel allows"
+                found.append(met.finding("MM410", message, "nothing needs doing"))
     return found

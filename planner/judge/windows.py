@@ -10,7 +10,8 @@ they would have refused working guests.
 from __future__ import annotations
 
 from planner.findings import Finding, Party
-from planner.judge.forbidden import BEYOND_APERTURE, UNKNOWN_FACTS, Binding
+from planner.judge.collision import Collision
+from planner.judge.forbidden import UNKNOWN_FACTS, Binding
 from planner.region import GuestMap, WindowKind
 from planner.units import show_size
 
@@ -23,24 +24,20 @@ def judge_windows(guest: GuestMap, binding: Binding) -> list[Finding]:
     for window in guest.windows:
         if window.kind not in (WindowKind.PCI_MMIO32, WindowKind.PCI_MMIO64):
             continue
-        mine = Party(window.name, window.kind.value, window.span, window.origin)
         for entry in binding.forbidden:
             shared = entry.span.intersection(window.span)
             if shared is None or entry.type == UNKNOWN_FACTS:
                 continue
-            beyond = entry.type == BEYOND_APERTURE
+            met = Collision(window, entry, shared)
             found.append(
-                Finding(
-                    "MM405" if beyond else "MM404",
-                    f"the PCI window '{window.name}' [{window.span}]"
-                    f" {'reaches into' if beyond else 'covers'} {entry.words}: BARs placed at"
-                    f" [{shared}] are lost to peer-to-peer DMA",
-                    help=_bits_help(entry.span.start)
-                    if beyond
+                met.finding(
+                    "MM405" if entry.beyond else "MM404",
+                    f"{met.words('the PCI window')}: BARs placed at [{shared}] are lost to"
+                    " peer-to-peer DMA",
+                    _bits_help(entry.span.start)
+                    if entry.beyond
                     else "harmless unless devices talk to each other's BARs; firmware that takes"
                     " reservations can keep BARs out of that range",
-                    parties=(mine, entry.party),
-                    overlap=shared,
                 )
             )
     return found + _aliased(guest, binding)
@@ -54,6 +51,7 @@ def _bits_help(end: int) -> str:
 def _aliased(guest: GuestMap, binding: Binding) -> list[Finding]:
     found: list[Finding] = []
     for host in binding.hosts:
+        name = host.name
         for bridge in host.bridge_windows:
             hits = [r for r in guest.regions if r.kind.must_map and r.span.overlaps(bridge.span)]
             for region in hits[:1]:
@@ -63,14 +61,12 @@ def _aliased(guest: GuestMap, binding: Binding) -> list[Finding]:
                     Finding(
                         "MM406",
                         f"'{region.name}' [{region.span}] has the addresses of {bridge.name}"
-                        f" [{bridge.span}] on {host.name}: {show_size(shared.size)} at [{shared}]",
+                        f" [{bridge.span}] on {name}: {show_size(shared.size)} at [{shared}]",
                         help="no rule of the kernel; without ACS redirection such DMA could reach a"
                         " peer device instead of memory",
                         parties=(
-                            Party(region.name, region.kind.value, region.span, region.origin),
-                            Party(
-                                bridge.name, "bridge-window", bridge.span, bridge.origin, host.name
-                            ),
+                            Party.of(region),
+                            Party(bridge.name, "bridge-window", bridge.span, bridge.origin, name),
                         ),
                         overlap=shared,
                     )

@@ -186,9 +186,7 @@ def _words(entry: Region | Window | Forbidden) -> str:
 
 
 def _party(entry: Region | Window | Forbidden) -> Party:
-    if isinstance(entry, Forbidden):
-        return entry.party
-    return Party(entry.name, entry.kind.value, entry.span, entry.origin)
+    return entry.party if isinstance(entry, Forbidden) else Party.of(entry)
 
 
 def _pin_refused(

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from planner.findings import Finding, Party, Severity, worst
+from planner.findings import Finding, Severity, worst
 from planner.host.doorbells import window_size
 from planner.host.profile import HostProfile
+from planner.judge.collision import collisions
 from planner.judge.forbidden import PINNED_DOORBELL, Binding, Forbidden, bind
-from planner.judge.ram import collisions
 from planner.judge.verdict import judge_hosts, judge_map
 from planner.layout.model import Layout
 from planner.layout.silence import apply_silence
@@ -316,21 +316,15 @@ def _moved(
     where = f"boot memory {show_size(placement.boot_bytes)}"
     where += "".join(f", {show_size(p.span.size)} at {p.span.start:#x}" for p in placement.pieces)
     seen: set[tuple[Span, str]] = set()
-    for region, entry, shared in collisions(regions, binding.forbidden):
-        if (entry.span, entry.type) in seen:
+    for met in collisions(regions, binding.forbidden):
+        if (met.entry.span, met.entry.type) in seen:
             continue
-        seen.add((entry.span, entry.type))
+        seen.add((met.entry.span, met.entry.type))
         found.append(
-            Finding(
+            met.finding(
                 "MM504",
-                f"as asked, '{region.name}' [{region.span}] would cover {entry.words}:"
-                f" {show_size(shared.size)} at [{shared}]; planned instead: {where}",
-                help=f"{show_size(boot_limit)} is the most that fits in one piece",
-                parties=(
-                    Party(region.name, region.kind.value, region.span, region.origin),
-                    entry.party,
-                ),
-                overlap=shared,
+                f"as asked, {met.words(would=True)}: {met.sized}; planned instead: {where}",
+                f"{show_size(boot_limit)} is the most that fits in one piece",
                 loc=layout.where("memory.size"),
             )
         )

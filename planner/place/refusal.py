@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.findings import Finding, Party
+from planner.judge.collision import collisions
 from planner.judge.forbidden import Binding, Forbidden
-from planner.judge.ram import collisions
 from planner.layout.model import Layout
 from planner.machine.machine import Machine
 from planner.machine.request import MachineRequest
@@ -50,7 +50,7 @@ class Case:
             return []
         names = set(self.machine.boot_ram(self.asked))
         ram = [region for region in self.asked.regions if region.name in names]
-        return list(dict.fromkeys(e for _, e, _ in collisions(ram, self.binding.forbidden)))
+        return list(dict.fromkeys(m.entry for m in collisions(ram, self.binding.forbidden)))
 
 
 def explain_refusal(case: Case, refusal: Refusal) -> Finding:
@@ -70,7 +70,7 @@ def explain_refusal(case: Case, refusal: Refusal) -> Finding:
         names = case.machine.boot_ram(case.asked)
         mine = next((r for r in case.asked.regions if r.name in names), None)
         if mine:
-            parties.insert(0, Party(mine.name, mine.kind.value, mine.span, mine.origin))
+            parties.insert(0, Party.of(mine))
     notes: list[str] = []
     if len(case.binding.hosts) > 1:
         for host in case.binding.hosts:

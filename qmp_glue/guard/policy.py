@@ -254,7 +254,7 @@ class _Task:
                 entry = next(e for e in binding.forbidden if e.span.overlaps(window.span))
                 raise CannotJudgeError(
                     f"the guest may put the memory BAR of {driver} anywhere in {window.name}"
-                    f" [{window.span}], which covers {entry.words}"
+                    f" [{window.span}], which {entry.met()}"
                 )
         return Pass("its BAR cannot meet a forbidden range", map_hash=live.hash)
 

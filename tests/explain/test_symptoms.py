@@ -164,7 +164,7 @@ MAP = "vfio_dma_map(0x1, {}, {}, 0x7f) = -22 (Invalid argument)"
             "acer-raptor-lake",
             "0x380000000000",
             "0x10000000",
-            "[0x380000000000-0x38000fffffff] reaches what is above the IOMMU's 39 bits",
+            "[0x380000000000-0x38000fffffff] reaches into what is above the IOMMU's 39 bits",
         ),
         (
             "hp-gen9",
