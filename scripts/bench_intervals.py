@@ -99,7 +99,8 @@ def with_numpy(guest: Pairs, host: Pairs, sizes: list[int]) -> Result:
 def measure(
     work: Callable[[Pairs, Pairs, list[int]], Result], case: tuple[Pairs, Pairs, list[int]]
 ) -> tuple[float, Result]:
-    best, result = float("inf"), (0, [])
+    best = float("inf")
+    result: Result = (0, [])
     for _ in range(3 if len(case[0]) < 100_000 else 1):
         start = time.perf_counter()
         result = work(*case)

@@ -9,6 +9,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -53,13 +54,13 @@ def main() -> None:
         if layout is None or findings:
             raise SystemExit(f"the layout of the bench is wrong: {findings[:3]}")
         loader = yaml.CBaseLoader
-        composed = best(lambda text=text: yaml.compose(text, Loader=loader))
-        loaded = best(lambda text=text: load(text.encode(), "bench.yaml"))
+        composed = best(partial(yaml.compose, text, Loader=loader))
+        loaded = best(partial(load, text.encode(), "bench.yaml"))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "bench.yaml"
             path.write_text(text)
             command = [sys.executable, "-m", "planner.cli", "lint", str(path)]
-            linted = best(lambda command=command: subprocess.run(command, check=True), 3)
+            linted = best(partial(subprocess.run, command, check=True), 3)
         form = "a line a field" if spread else "a line a region"
         target = 1.5 * composed + ALLOWED
         print(f"{regions} regions, {form}, {len(text) / 1024:.0f} KiB")

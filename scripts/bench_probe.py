@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from clock import best
@@ -48,11 +49,11 @@ def main() -> None:
         if shutil.which(words[0]) is None:
             print(f"{words[0]} is not installed")
             continue
-        hand = best(lambda words=words: by_hand(words), rounds)
-        took = best(lambda words=words: probe(words), rounds)
+        hand = best(partial(by_hand, words), rounds)
+        took = best(partial(probe, words), rounds)
         command = [sys.executable, "-m", "planner.cli", "map", "--", *words]
         whole = best(
-            lambda command=command: subprocess.run(command, check=True, stdout=subprocess.DEVNULL),
+            partial(subprocess.run, command, check=True, stdout=subprocess.DEVNULL),
             rounds,
         )
         print(line)

@@ -1,5 +1,7 @@
 """The agent: does the job the initramfs carries and sends the answer out."""
 
+from __future__ import annotations
+
 import json
 import os
 import socket
@@ -13,7 +15,7 @@ import agent_pci
 import agent_port
 
 
-def send(answer):
+def send(answer: dict[str, object]) -> None:
     """Send the answer, whole."""
     data = zlib.compress(json.dumps(answer).encode(), 1)
     descriptor = os.open(agent_port.find("lab.answer"), os.O_WRONLY)
@@ -22,7 +24,7 @@ def send(answer):
     os.close(descriptor)
 
 
-def main():
+def main() -> None:
     """Do the job."""
     with open("/lab/job.json") as file:
         job = json.load(file)

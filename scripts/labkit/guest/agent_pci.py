@@ -1,9 +1,11 @@
 """Giving PCI devices to vfio-pci."""
 
+from __future__ import annotations
+
 import os
 
 
-def bind(device):
+def bind(device: str) -> None:
     """Give a PCI device to vfio-pci."""
     with open(f"/sys/bus/pci/devices/{device}/driver_override", "w") as file:
         file.write("vfio-pci")
@@ -14,13 +16,13 @@ def bind(device):
         print(f"{device} cannot be bound: {error}")
 
 
-def unbind(device):
+def unbind(device: str) -> None:
     """Take a PCI device from its driver."""
     with open(f"/sys/bus/pci/devices/{device}/driver/unbind", "w") as file:
         file.write(device)
 
 
-def bind_ungrouped():
+def bind_ungrouped() -> None:
     """Give devices without a group to vfio-pci, which gives them one.
 
     Before Linux 6.15 a devicetree's or VIOT's IOMMU was connected to a device only when a driver

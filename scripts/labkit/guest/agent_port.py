@@ -1,10 +1,12 @@
 """The virtio-serial ports to the outside."""
 
+from __future__ import annotations
+
 import os
 import time
 
 
-def find(name):
+def find(name: str) -> str:
     """Return the device of the virtio-serial port of that name, waiting for it to appear.
 
     Behind a virtio-iommu the serial device is probed only after the module's own device was.

@@ -1,5 +1,7 @@
 """Take what /sys and /proc say of the IOMMUs: small files, and links as links."""
 
+from __future__ import annotations
+
 import base64
 import os
 import platform
@@ -14,9 +16,9 @@ LOGGED = ("iommu", "smmu", "dmar", "amd-vi", "remapping", "ivrs", "iort", "rmr",
 TABLES = ("DMAR", "IVRS", "IORT", "VIOT", "DSDT")
 
 
-def kernel_log():
+def kernel_log() -> list[str]:
     """Return the kernel's messages so far, without their times."""
-    lines = []
+    lines: list[str] = []
     descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
     try:
         while True:
@@ -31,11 +33,11 @@ def kernel_log():
 class Taking:
     """What was taken so far: path → text, and path → where a link points."""
 
-    def __init__(self):
-        self.files = {}
-        self.links = {}
+    def __init__(self) -> None:
+        self.files: dict[str, str] = {}
+        self.links: dict[str, str] = {}
 
-    def file(self, path, name=None):
+    def file(self, path: str, name: str | None = None) -> None:
         """Take one file; one that is not there is left out."""
         try:
             with open(path, errors="replace") as file:
@@ -43,12 +45,12 @@ class Taking:
         except OSError:
             pass
 
-    def link(self, path):
+    def link(self, path: str) -> None:
         """Take a link as it stands."""
         if os.path.islink(path):
             self.links[path.lstrip("/")] = os.readlink(path)
 
-    def device(self, path):
+    def device(self, path: str) -> None:
         """Take what identifies a device; *path* is a link to it.
 
         The uevent file has vendor, device, class and driver in one.
@@ -57,7 +59,7 @@ class Taking:
         self.file(f"{os.path.realpath(path)}/uevent")
 
 
-def groups(taking):
+def groups(taking: Taking) -> None:
     """Take every group, its devices, and the devices in none."""
     root = "/sys/kernel/iommu_groups"
     for group in sorted(os.listdir(root), key=int):
@@ -70,7 +72,7 @@ def groups(taking):
             taking.device(f"/sys/bus/pci/devices/{device}")
 
 
-def units(taking):
+def units(taking: Taking) -> None:
     """Take every IOMMU unit with its registers and the devices behind it."""
     for unit in os.listdir("/sys/class/iommu"):
         taking.link(f"/sys/class/iommu/{unit}")
@@ -83,12 +85,12 @@ def units(taking):
             taking.link(f"{real}/devices/{name}")
 
 
-def listed(folder):
+def listed(folder: str) -> list[str]:
     """List a folder; empty when there is none."""
     return os.listdir(folder) if os.path.isdir(folder) else []
 
 
-def tables():
+def tables() -> dict[str, str]:
     """Take the ACPI tables that speak of IOMMUs, as Base64."""
     found = {}
     for name in set(TABLES).intersection(listed("/sys/firmware/acpi/tables")):
@@ -97,7 +99,7 @@ def tables():
     return found
 
 
-def run(_job):
+def run(_job: object) -> dict[str, object]:
     """Take everything."""
     taking = Taking()
     groups(taking)
