@@ -16,7 +16,17 @@ from typing import Any
 from planner.region import Loc, Origin, Region, Window
 from planner.span import Span
 
-__all__ = ["CODES", "Code", "Finding", "Party", "Severity", "span_json", "worst"]
+__all__ = [
+    "CODES",
+    "About",
+    "Code",
+    "Finding",
+    "Mend",
+    "Party",
+    "Severity",
+    "span_json",
+    "worst",
+]
 
 
 class Severity(StrEnum):
@@ -30,6 +40,25 @@ class Severity(StrEnum):
 _RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
+class About(StrEnum):
+    """What a finding speaks of."""
+
+    #: The text of a written file: what its author mends, whatever the guest or the host is like.
+    TEXT = "text"
+    FACTS = "facts"
+
+
+class Mend(StrEnum):
+    """Which change mends what a finding says."""
+
+    #: Another place for memory.
+    PLACE = "place"
+    #: Fewer address bits for the guest's CPU, or a smaller PCI window.
+    NARROW = "narrow"
+    #: Settings of the host's firmware; nothing about the guest helps.
+    FIRMWARE = "firmware"
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """One row of the table of codes."""
@@ -40,18 +69,26 @@ class Code:
     severity: Severity
     #: What it means in one line, for lists.
     summary: str
+    about: About
+    #: None where no change that guestmap knows does.
+    mended_by: Mend | None = None
 
 
 CODES: dict[str, Code] = {}
 
 
-def _codes(severity: Severity, rows: Mapping[str, tuple[str, str]]) -> None:
-    for code, (name, summary) in rows.items():
-        CODES[code] = Code(code, name, severity, summary)
+def _codes(
+    severity: Severity,
+    about: About,
+    rows: Mapping[str, tuple[str, str] | tuple[str, str, Mend]],
+) -> None:
+    for code, (name, summary, *mended_by) in rows.items():
+        CODES[code] = Code(code, name, severity, summary, about, *mended_by)
 
 
 _codes(
     Severity.ERROR,
+    About.TEXT,
     {
         "MM101": ("yaml-syntax", "the file is not YAML"),
         "MM102": ("yaml-encoding", "the file is not UTF-8 text YAML can hold"),
@@ -70,23 +107,53 @@ _codes(
         "MM112": ("bad-device", "a value is not a PCI address or device name"),
         "MM113": ("schema-version", "the file's schema version is not known"),
         "MM115": ("more-findings", "a file has more findings than are shown"),
+        "MM301": ("regions-truncated", "a reserved_regions file was cut"),
+        "MM303": ("regions-empty", "a reserved_regions file is empty"),
+        "MM304": ("regions-malformed", "a reserved_regions line is not two addresses and a word"),
+        "MM305": ("region-wrapped", "a region's last byte is before its first"),
+    },
+)
+_codes(
+    Severity.WARNING,
+    About.TEXT,
+    {
+        "MM116": ("unused-silencer", "a silencer in the file silences nothing"),
+        "MM302": ("unknown-type", "a reserved region has a type word no kernel is known to print"),
+        "MM306": ("region-zero-length", "a region of no bytes"),
+    },
+)
+_codes(
+    Severity.NOTE,
+    About.TEXT,
+    {
+        "MM114": ("not-page-aligned", "a plain number of bytes is not a whole page"),
+    },
+)
+_codes(
+    Severity.ERROR,
+    About.FACTS,
+    {
         "MM201": ("bad-region", "a region's base and size leave the address space"),
         "MM203": ("region-overlap", "two regions of the guest share bytes"),
         "MM204": ("machine-refused", "the machine cannot be built as asked"),
         "MM205": ("bad-memory", "memory sizes contradict each other"),
         "MM206": ("no-ram-window", "a custom machine names no window for RAM"),
         "MM207": ("bad-doorbell", "the doorbell's address or size is not aligned or not a window"),
-        "MM301": ("regions-truncated", "a reserved_regions file was cut"),
-        "MM303": ("regions-empty", "a reserved_regions file is empty"),
-        "MM304": ("regions-malformed", "a reserved_regions line is not two addresses and a word"),
-        "MM305": ("region-wrapped", "a region's last byte is before its first"),
         "MM307": ("no-iommu", "the host has no IOMMU groups"),
         "MM308": ("unreadable", "a file of the host's facts cannot be read"),
         "MM314": ("regions-unknown", "what a group reserves is not known"),
         "MM310": ("unknown-device", "a device is in no IOMMU group of the host"),
-        "MM401": ("ram-in-reserved", "guest memory covers a range the host forbids"),
-        "MM402": ("beyond-aperture", "guest memory lies above the IOMMU's address bits"),
-        "MM403": ("device-unassignable", "firmware wants a 1:1 region for a device to be assigned"),
+        "MM401": ("ram-in-reserved", "guest memory covers a range the host forbids", Mend.PLACE),
+        "MM402": (
+            "beyond-aperture",
+            "guest memory lies above the IOMMU's address bits",
+            Mend.PLACE,
+        ),
+        "MM403": (
+            "device-unassignable",
+            "firmware wants a 1:1 region for a device to be assigned",
+            Mend.FIRMWARE,
+        ),
         "MM413": ("device-unidentified", "which host device is assigned cannot be told"),
         "MM501": ("no-room", "the memory does not fit"),
         "MM502": ("boot-blocked", "boot memory cannot be where the machine puts it"),
@@ -106,10 +173,8 @@ _codes(
 )
 _codes(
     Severity.WARNING,
+    About.FACTS,
     {
-        "MM116": ("unused-silencer", "a silencer in the file silences nothing"),
-        "MM302": ("unknown-type", "a reserved region has a type word no kernel is known to print"),
-        "MM306": ("region-zero-length", "a region of no bytes"),
         "MM309": ("msi-not-isolated", "interrupts are not remapped or isolated"),
         "MM311": (
             "doorbells-overflow",
@@ -121,16 +186,21 @@ _codes(
         "MM405": (
             "bar-window-beyond-aperture",
             "a PCI window reaches above the IOMMU's address bits",
+            Mend.NARROW,
         ),
-        "MM412": ("phys-bits-beyond-aperture", "the guest CPU has more bits than the IOMMU"),
+        "MM412": (
+            "phys-bits-beyond-aperture",
+            "the guest CPU has more bits than the IOMMU",
+            Mend.NARROW,
+        ),
         "MM409": ("many-pieces", "the map takes many DMA mappings"),
         "MM702": ("growth-limited", "a virtio-mem device cannot grow to its full size"),
     },
 )
 _codes(
     Severity.NOTE,
+    About.FACTS,
     {
-        "MM114": ("not-page-aligned", "a plain number of bytes is not a whole page"),
         "MM315": ("groups-missing", "a pasted dump skips group numbers"),
         "MM316": ("facts-unseen", "facts of the host were not to be seen, such as PCI windows"),
         "MM313": ("address-bits-unknown", "the IOMMU's address width is not known"),
@@ -214,6 +284,11 @@ class Finding:
     def name(self) -> str:
         """The code's kebab-case name."""
         return CODES[self.code].name
+
+    @property
+    def mended_by(self) -> Mend | None:
+        """Which change mends it."""
+        return CODES[self.code].mended_by
 
     def sort_key(self) -> tuple[Any, ...]:
         """Order: files' findings by place, then by severity, code and text."""

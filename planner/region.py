@@ -151,10 +151,6 @@ class GuestMap:
         """Return the lowest window of that kind, or None."""
         return next((window for window in self.windows if window.kind is kind), None)
 
-    def occupied(self) -> SpanSet:
-        """Return every byte a region occupies."""
-        return SpanSet(region.span for region in self.regions)
-
     def ram(self) -> SpanSet:
         """Return every byte of RAM (kind ``ram`` only)."""
         return SpanSet(region.span for region in self.of_kind(Kind.RAM))

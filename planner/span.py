@@ -94,11 +94,6 @@ class Span:
         """Make the interval from *first* to *last*, both included, as Linux prints it."""
         return cls(first, last + 1)
 
-    @classmethod
-    def of_bits(cls, bits: int) -> Span:
-        """Make the whole space of *bits* address bits, ``[0, 2**bits)``."""
-        return cls(0, 1 << bits)
-
     @property
     def last(self) -> int:
         """The last byte, included."""
@@ -112,10 +107,6 @@ class Span:
     def overlaps(self, other: Span) -> bool:
         """Say whether the two share a byte."""
         return self.start < other.end and other.start < self.end
-
-    def touches(self, other: Span) -> bool:
-        """Say whether the two share a byte or are neighbours with nothing between."""
-        return self.start <= other.end and other.start <= self.end
 
     def contains(self, other: Span) -> bool:
         """Say whether every byte of *other* is in this one."""

@@ -20,7 +20,7 @@ from planner.cli.output import (
     print_json,
 )
 from planner.draw.check_text import repair_text
-from planner.findings import Finding, Severity
+from planner.findings import Finding, Mend, Severity
 from planner.host.profile import Scope
 from planner.judge.forbidden import Binding, bind
 from planner.judge.ram import judge_ram
@@ -35,11 +35,6 @@ from qmp_glue.errors import GlueError
 from qmp_glue.probe import probe_line, read_argv
 
 __all__ = ["command"]
-
-#: Findings that another place for memory can mend.
-_MENDABLE = ("MM401", "MM402")
-#: Findings that fewer address bits or a smaller PCI window mend.
-_NARROW = ("MM405", "MM412")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +123,7 @@ def _check(line: CommandLine, binding: Binding, *, model: bool) -> _Checked:
     else:
         # Nobody is assigned yet: what would be refused is a warning, not a failure of this line.
         findings = [
-            replace(f, level=Severity.WARNING) if f.code in _MENDABLE else f for f in findings
+            replace(f, level=Severity.WARNING) if f.mended_by is Mend.PLACE else f for f in findings
         ]
     unique = sorted(set(findings), key=Finding.urgency)
     return _Checked(guest, binding, tuple(unique), left_out)
@@ -164,15 +159,15 @@ def _later(guest: GuestMap, binding: Binding) -> list[Finding]:
 def _propose(line: CommandLine, checked: _Checked, *, model: bool) -> tuple[Repair | None, str]:
     """Return a command line that works, probed to be sure, or why there is none."""
     binding = checked.binding
-    codes = {f.code for f in checked.findings if f.severity is not Severity.NOTE}
+    wanted = {f.mended_by for f in checked.findings if f.severity is not Severity.NOTE}
     try:
         found = None
-        if codes & set(_MENDABLE):
+        if Mend.PLACE in wanted:
             request = line.request()
             machine = for_type(request.type)
             found = repair(line, request, machine, binding, piece_driver(request))
             line = read_argv(found.argv)
-        if codes & set(_NARROW) and binding.aperture_bits is not None:
+        if Mend.NARROW in wanted and binding.aperture_bits is not None:
             request = line.request()
             try:
                 narrower = narrow(line, request, for_type(request.type), binding.aperture_bits)
@@ -201,7 +196,7 @@ def _propose(line: CommandLine, checked: _Checked, *, model: bool) -> tuple[Repa
 def _print_fix(line: CommandLine, checked: _Checked, proposal: Repair | None, why_not: str) -> int:
     """Print a line that works; nothing on stdout when there is none."""
     errors = [f for f in checked.findings if f.severity is Severity.ERROR]
-    hopeless = [f for f in errors if f.code not in _MENDABLE]
+    hopeless = [f for f in errors if f.mended_by is not Mend.PLACE]
     if hopeless or (errors and proposal is None):
         click.echo(findings_text(hopeless or errors, {}), err=True, nl=False)
         if why_not:
@@ -231,7 +226,7 @@ def _show(checked: _Checked, proposal: Repair | None, why_not: str, *, color: bo
     )
     if checked.findings:
         click.echo("\n" + findings_text(checked.findings, {}, color=color), nl=False, color=color)
-    unassignable = any(finding.code == "MM403" for finding in checked.findings)
+    unassignable = any(finding.mended_by is Mend.FIRMWARE for finding in checked.findings)
     if proposal:
         click.echo("\n" + repair_text(proposal, paint, needed=not ok), nl=False, color=color)
         if unassignable:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from planner.cli.exits import UnreadableError
-from planner.findings import Finding
+from planner.findings import CODES, About, Finding
 from planner.layout.model import Silence
 
 __all__ = ["STDIN", "judge_text", "looks_like_profile", "read_bytes"]
@@ -15,8 +15,6 @@ __all__ = ["STDIN", "judge_text", "looks_like_profile", "read_bytes"]
 #: How findings name standard input.
 STDIN = "<stdin>"
 
-#: Of a profile's findings those about its text; what the host is like is no mistake of the file.
-_TEXT_OF_PROFILE = ("MM1", "MM301", "MM302", "MM303", "MM304", "MM305", "MM306")
 _PROFILE = re.compile(rb"^(?:host|groups):", re.MULTILINE)
 _LAYOUT = re.compile(rb"^(?:machine|memory):", re.MULTILINE)
 
@@ -45,7 +43,8 @@ def judge_text(data: bytes, name: str) -> tuple[list[Finding], tuple[Silence, ..
         from planner.host.profile_file import parse_profile  # noqa: PLC0415  # only for profiles
 
         found = parse_profile(data, name).findings
-        return [finding for finding in found if finding.code.startswith(_TEXT_OF_PROFILE)], ()
+        # What the host is like is no mistake of the file.
+        return [finding for finding in found if CODES[finding.code].about is About.TEXT], ()
     from planner.layout.load import load  # noqa: PLC0415  # imports yaml
 
     layout, findings = load(data, name)

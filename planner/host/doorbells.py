@@ -9,19 +9,16 @@ has nothing to map: its 1 MiB window is the architecture's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from planner.findings import Finding, Party, Severity
 from planner.host.profile import Group, HostProfile, HostRegion, ReservedType
 from planner.host.reserved import groups_words
-from planner.span import MIB, Span, align_down, align_up
+from planner.span import MIB, Span, align_up
 from planner.units import show_size
 
 __all__ = [
     "SOFTWARE_MSI",
     "capacity",
     "doorbell_findings",
-    "doorbell_pages",
     "software_window",
     "window_size",
 ]
@@ -49,16 +46,6 @@ def window_size(doorbells: int, page_bytes: int) -> int:
 def capacity(window_bytes: int, page_bytes: int) -> int:
     """Return how many doorbell pages a window holds: 256, 64 or 16 for 1 MiB and 4, 16, 64 KiB."""
     return window_bytes // page_bytes
-
-
-def doorbell_pages(frames: Iterable[Span], page_bytes: int) -> int:
-    """Return how many host pages the doorbell registers lie in; frames may share a page."""
-    pages = {
-        page
-        for frame in frames
-        for page in range(align_down(frame.start, page_bytes), frame.end, page_bytes)
-    }
-    return len(pages)
 
 
 def software_window(group: Group) -> HostRegion | None:

@@ -13,7 +13,7 @@ from planner.host.profile import Group, HostProfile
 from planner.judge.forbidden import Binding, shorten
 from planner.region import Loc
 
-__all__ = ["judge_devices"]
+__all__ = ["judge_devices", "unassignable_groups"]
 
 _TABLE = {"intel": "DMAR (RMRR)", "amd": "IVRS (IVMD)", "smmuv3": "IORT (RMR)"}
 _FIRMWARE = {
@@ -25,7 +25,7 @@ _FIRMWARE = {
 
 
 def judge_devices(binding: Binding, locs: dict[str, Loc | None] | None = None) -> list[Finding]:
-    """Judge the devices a plan names, and list the groups nobody asked for that cannot be assigned.
+    """Judge the devices that are named.
 
     :param locs: where the layout names each device.
     """
@@ -41,15 +41,22 @@ def judge_devices(binding: Binding, locs: dict[str, Loc | None] | None = None) -
                 found.append(_unassignable(device, group, host, places.get(device)))
             if group and host.isolated_msi is False:
                 found.append(_not_isolated(device, host, places.get(device)))
-    for host in binding.hosts:
-        refused = [
-            group
-            for group in host.groups
-            if host.refuses(group) and not any(d.name in binding.devices for d in group.devices)
-        ]
-        if refused:
-            found.append(_listed(refused, host))
     return found
+
+
+def unassignable_groups(binding: Binding) -> list[Finding]:
+    """List the groups that cannot be assigned and that nobody asked for."""
+    return [
+        _listed(refused, host)
+        for host in binding.hosts
+        if (
+            refused := [
+                group
+                for group in host.groups
+                if host.refuses(group) and not any(d.name in binding.devices for d in group.devices)
+            ]
+        )
+    ]
 
 
 def _unknown(device: str, host: HostProfile, loc: Loc | None, *, fatal: bool) -> Finding:

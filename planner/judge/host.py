@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from planner.findings import Finding
 from planner.host.doorbells import doorbell_findings
 from planner.host.profile import HostProfile, ReservedType, Scope
-from planner.judge.devices import judge_devices
+from planner.judge.devices import judge_devices, unassignable_groups
 from planner.judge.forbidden import bind
 from planner.span import Span
 
@@ -77,11 +77,10 @@ def judge_host(
     """
     wanted = tuple(devices)
     found = noticed(profile, scope, wanted) + judge_facts(profile)
-    found += [
-        finding
-        for finding in judge_devices(bind([profile], scope, wanted))
-        if scope is Scope.HOST or finding.code != "MM407"
-    ]
+    binding = bind([profile], scope, wanted)
+    found += judge_devices(binding)
+    if scope is Scope.HOST:
+        found += unassignable_groups(binding)
     if profile.isolated_msi is False and not wanted:
         found.append(
             Finding(

@@ -140,9 +140,7 @@ def judge_device(guest: GuestMap, binding: Binding) -> list[Finding]:
     :param guest: the live map, virtio-mem devices cut to what may hold memory.
     """
     advice = "unplug that memory first, or restart the guest with memory around the range"
-    # MM407 lists the groups nobody asked for; here one device is asked for.
-    devices = [finding for finding in judge_devices(binding) if finding.code != "MM407"]
-    return [*devices, *judge_ram(guest, binding, advice)]
+    return [*judge_devices(binding), *judge_ram(guest, binding, advice)]
 
 
 def _region(name: str, span: Span) -> Region:

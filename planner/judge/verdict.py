@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from planner.findings import Finding
-from planner.judge.devices import judge_devices
+from planner.judge.devices import judge_devices, unassignable_groups
 from planner.judge.forbidden import Binding
 from planner.judge.guest import judge_guest
 from planner.judge.host import judge_facts, noticed
@@ -26,7 +26,7 @@ def judge_hosts(binding: Binding, locs: Mapping[str, Loc | None] | None = None) 
         for host in binding.hosts
         for finding in (*noticed(host, binding.scope, binding.devices), *judge_facts(host))
     ]
-    return found + judge_devices(binding, dict(locs or {}))
+    return [*found, *judge_devices(binding, dict(locs or {})), *unassignable_groups(binding)]
 
 
 def judge_map(guest: GuestMap, binding: Binding) -> list[Finding]:

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
+from planner.machine.device_memory import MAX_SLOTS
 from planner.machine.machine import Machine
 from planner.machine.request import MachineRefusedError, MachineRequest, MemoryDevice
 from planner.region import GuestMap, Region, WindowKind
 from planner.span import ADDRESS_LIMIT, GIB, Span, SpanSet, align_down, align_up
 
-__all__ = ["Demand", "Placement", "Refusal", "largest_total", "place"]
+__all__ = ["Demand", "Obstacle", "Placement", "Refusal", "largest_total", "place"]
 
 #: How often maxmem is widened to reach past holes before a variant is given up.
 _MAX_WIDENINGS = 64
 #: Boot sizes tried below the largest, one memory block apart, before a variant is given up.
 _MAX_BOOT_STEPS = 64
-#: QEMU's ceiling on memory slots, ACPI_MAX_RAM_SLOTS in include/hw/acpi/acpi.h (7.2).
-MAX_SLOTS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +56,24 @@ class Placement:
         return self.request.boot_bytes
 
 
+class Obstacle(StrEnum):
+    """What stands in the way of a demand."""
+
+    BOOT = "boot"
+    ROOM = "room"
+    SLOTS = "slots"
+    MACHINE = "machine"
+    BLOCK = "block"
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a demand cannot be met; the best attempt says what would have fitted."""
 
-    #: ``boot``, ``room``, ``slots``, ``machine`` or ``block``: what stood in the way.
-    reason: str
+    obstacle: Obstacle
     message: str
     #: Bytes that found no place.
     missing: int = 0
-    #: Where boot memory starts, for naming what blocks it.
-    blocked: Span | None = None
 
 
 def place(
@@ -93,7 +100,7 @@ def place(
                 break
     if best:
         return best
-    return closest or Refusal("boot", "no window for RAM is free", demand.total)
+    return closest or Refusal(Obstacle.BOOT, "no window for RAM is free", demand.total)
 
 
 def _rank(placement: Placement) -> tuple[int, int, int]:
@@ -110,8 +117,8 @@ def _place_variant(
     ceilings = sorted(_ceilings(machine, request, holes), reverse=True)
     if not ceilings:
         if isinstance(whole, MachineRefusedError):
-            return Refusal("machine", whole.message, demand.total)
-        return Refusal("boot", "boot memory is blocked at its base", demand.total)
+            return Refusal(Obstacle.MACHINE, whole.message, demand.total)
+        return Refusal(Obstacle.BOOT, "boot memory is blocked at its base", demand.total)
     closest: Refusal | None = None
     for ceiling in ceilings:
         for boot in _boot_sizes(min(ceiling, demand.total), demand):
@@ -120,14 +127,14 @@ def _place_variant(
                 return outcome
             if closest is None or outcome.missing < closest.missing:
                 closest = outcome
-            if outcome.reason != "boot":
+            if outcome.obstacle is not Obstacle.BOOT:
                 break
     if closest:
         return closest
     if ceilings[0] < demand.boot_min:
-        return Refusal("boot", "less boot memory fits than boot-min asks", demand.boot_min)
+        return Refusal(Obstacle.BOOT, "less boot memory fits than boot-min asks", demand.boot_min)
     return Refusal(
-        "block", "the rest is no multiple of the memory block", demand.total % demand.block
+        Obstacle.BLOCK, "the rest is no multiple of the memory block", demand.total % demand.block
     )
 
 
@@ -226,10 +233,10 @@ def _with_boot(
     for _ in range(_MAX_WIDENINGS):
         guest = _built(machine, replace(request, max_bytes=max_bytes, slots=slots))
         if isinstance(guest, MachineRefusedError):
-            return refusal or Refusal("machine", guest.message, rest)
+            return refusal or Refusal(Obstacle.MACHINE, guest.message, rest)
         blocked = _blocked(machine, guest, holes)
         if blocked:
-            return Refusal("boot", f"'{blocked.name}' is blocked", demand.total, blocked.span)
+            return Refusal(Obstacle.BOOT, f"'{blocked.name}' is blocked", demand.total)
         chosen = choose_pieces(_rooms(machine, guest, holes, demand.block), rest, limit)
         if isinstance(chosen, list):
             outcome = _finish(machine, replace(request, max_bytes=max_bytes), demand, tuple(chosen))
@@ -242,7 +249,7 @@ def _with_boot(
             # Nothing above is usable, however far the window reached.
             break
         max_bytes += _step(window.span, holes, refusal.missing)
-    return refusal or Refusal("room", "device memory cannot be widened further", rest)
+    return refusal or Refusal(Obstacle.ROOM, "device memory cannot be widened further", rest)
 
 
 def _step(window: Span, holes: SpanSet, missing: int) -> int:
@@ -263,7 +270,7 @@ def _unless_blocked(
         return outcome
     for region in (*outcome.boot, *outcome.pieces):
         if holes.overlaps(region.span):
-            return Refusal("boot", f"'{region.name}' is blocked", region.span.size, region.span)
+            return Refusal(Obstacle.BOOT, f"'{region.name}' is blocked", region.span.size)
     return outcome
 
 
@@ -289,14 +296,14 @@ def choose_pieces(rooms: list[Span], rest: int, slots: int) -> list[Span] | Refu
     sizes = sorted((room.size for room in rooms), reverse=True)
     total = sum(sizes)
     if total < rest:
-        return Refusal("room", "the memory does not fit", rest - total)
+        return Refusal(Obstacle.ROOM, "the memory does not fit", rest - total)
     fewest, reached = 0, 0
     while reached < rest:
         reached += sizes[fewest]
         fewest += 1
     if fewest > slots:
         fitting = sum(sizes[:slots])
-        return Refusal("slots", f"{fewest} pieces need {fewest} slots", rest - fitting)
+        return Refusal(Obstacle.SLOTS, f"{fewest} pieces need {fewest} slots", rest - fitting)
     pieces: list[Span] = []
     left, budget = rest, fewest
     for index, room in enumerate(rooms):
@@ -325,7 +332,7 @@ def _finish(
     final = replace(request, max_bytes=max_bytes, slots=slots, devices=devices)
     guest = _built(machine, final)
     if isinstance(guest, MachineRefusedError):
-        return Refusal("machine", guest.message, demand.total)
+        return Refusal(Obstacle.MACHINE, guest.message, demand.total)
     names = {device.id for device in devices}
     boot = tuple(_boot_regions(machine, guest))
     plugged = tuple(region for region in guest.regions if region.name in names)
@@ -343,7 +350,7 @@ def largest_total(
         trial = replace(
             demand,
             total=total,
-            max_total=max(total, min(demand.max_total, total)),
+            max_total=total,
             boot_min=min(demand.boot_min, total),
         )
         if isinstance(place(machine, request, trial, holes), Placement):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from planner.findings import Finding, Severity, worst
+from planner.findings import Finding, Mend, Severity, worst
 from planner.host.doorbells import window_size
 from planner.host.profile import HostProfile
 from planner.judge.collision import collisions
@@ -32,8 +32,6 @@ __all__ = ["Plan", "Source", "make_plan"]
 #: Boot memory that any firmware and kernel get, where a layout does not say: QEMU's own default,
 #: default_ram_size in hw/core/machine.c (7.2).
 BOOT_MIN = 128 * MIB
-#: Codes of memory over forbidden ranges.
-_RAM_CODES = ("MM401", "MM402")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +53,20 @@ class Plan:
     #: What the plan was made from, by name: ``layout:NAME``, ``host:NAME``.
     inputs: Mapping[str, Source]
     #: The map as asked, before anything moved; None when the machine refused it.
-    asked: GuestMap | None
+    asked: GuestMap | None = None
     #: None when the memory could not be placed.
-    placement: Placement | None
-    doorbell: Doorbell | None
+    placement: Placement | None = None
+    doorbell: Doorbell | None = None
     #: Most boot memory that fits in one go, in bytes.
-    max_boot_bytes: int
-    block_bytes: int
-    findings: tuple[Finding, ...]
+    max_boot_bytes: int = 0
+    block_bytes: int = 0
+    findings: tuple[Finding, ...] = ()
+
+    def found(self, findings: Iterable[Finding]) -> Plan:
+        """Return the plan with its findings: silenced ones left out, the worst first."""
+        # The same fact can reach us through several groups or hosts; it is said once.
+        kept = apply_silence(set(findings), self.layout.silence)
+        return replace(self, findings=tuple(sorted(kept, key=Finding.urgency)))
 
     @property
     def ok(self) -> bool:
@@ -87,6 +91,7 @@ def make_plan(
     :param noticed: what reading the layout found.
     """
     binding = bind(hosts, layout.reserve, layout.wanted)
+    plan = Plan(layout, binding, inputs)
     machine = _machine(layout)
     request = request_of(layout)
     findings = [*noticed, *judge_hosts(binding, _device_locs(layout))]
@@ -102,10 +107,11 @@ def make_plan(
                 loc=layout.where("machine"),
             )
         )
-        return _plan(layout, binding, inputs, findings=findings)
+        return plan.found(findings)
     asked = tried if isinstance(tried, GuestMap) else None
     refused_as_asked = None if isinstance(tried, GuestMap) else tried
-    pinned = _pinned(layout, asked, binding, findings)
+    pinned, conflicts = _pinned(layout, asked, binding)
+    findings += conflicts
     holes = binding.holes | SpanSet([pinned] if pinned else [])
     demand = Demand(
         total=layout.memory.size,
@@ -129,48 +135,15 @@ def make_plan(
             findings += _moved(outcome, asked, all_bound, boot_limit, layout)
     doorbell = None
     if guest:
-        # Where memory could not be placed the refusal has said so; the rest still holds.
+        doorbell, said = _doorbell(layout, guest, binding)
         judged = judge_map(guest, binding)
-        findings += judged if placement else [f for f in judged if f.code not in _RAM_CODES]
-        doorbell = _doorbell(layout, guest, binding, findings, placed=placement is not None)
-    return _plan(
-        layout,
-        binding,
-        inputs,
-        asked=asked,
-        placement=placement,
-        doorbell=doorbell,
-        max_boot_bytes=boot_limit,
-        block_bytes=block,
-        findings=findings,
-    )
-
-
-def _plan(
-    layout: Layout,
-    binding: Binding,
-    inputs: Mapping[str, Source],
-    *,
-    findings: list[Finding],
-    asked: GuestMap | None = None,
-    placement: Placement | None = None,
-    doorbell: Doorbell | None = None,
-    max_boot_bytes: int = 0,
-    block_bytes: int = 0,
-) -> Plan:
-    # The same fact can reach us through several groups or hosts; it is said once.
-    unique = sorted(apply_silence(set(findings), layout.silence), key=Finding.urgency)
-    return Plan(
-        layout,
-        binding,
-        inputs,
-        asked,
-        placement,
-        doorbell,
-        max_boot_bytes,
-        block_bytes,
-        tuple(unique),
-    )
+        if placement is None:
+            # The refusal has said what memory meets. The map shown is the one as asked: its RAM may
+            # cover every window, which would be blamed on the doorbell wrongly.
+            judged, said = [f for f in judged if f.mended_by is not Mend.PLACE], []
+        findings += judged if conflicts else [*judged, *said]
+    plan = replace(plan, asked=asked, placement=placement, doorbell=doorbell)
+    return replace(plan, max_boot_bytes=boot_limit, block_bytes=block).found(findings)
 
 
 def _machine(layout: Layout) -> Machine:
@@ -265,15 +238,14 @@ def _device_locs(layout: Layout) -> dict[str, Loc | None]:
 
 
 def _pinned(
-    layout: Layout, asked: GuestMap | None, binding: Binding, findings: list[Finding]
-) -> Span | None:
-    """Return the pinned window when RAM can be asked to go around it."""
+    layout: Layout, asked: GuestMap | None, binding: Binding
+) -> tuple[Span | None, list[Finding]]:
+    """Return the pinned window when RAM can be asked to go around it, and why it cannot."""
     if layout.doorbell.pin is None:
-        return None
+        return None, []
     span = pinned_span(layout.doorbell.pin, layout.doorbell.size)
     conflicts = pin_conflicts(span, asked, binding, layout.where("doorbell.pin")) if asked else []
-    findings += conflicts
-    return None if conflicts else span
+    return None if conflicts else span, conflicts
 
 
 def _with_pin(binding: Binding, pinned: Span | None, layout: Layout) -> Binding:
@@ -284,13 +256,11 @@ def _with_pin(binding: Binding, pinned: Span | None, layout: Layout) -> Binding:
     return replace(binding, forbidden=tuple(sorted((*binding.forbidden, entry))))
 
 
-def _doorbell(
-    layout: Layout, guest: GuestMap, binding: Binding, findings: list[Finding], *, placed: bool
-) -> Doorbell:
+def _doorbell(layout: Layout, guest: GuestMap, binding: Binding) -> tuple[Doorbell, list[Finding]]:
     need = max(
         (window_size(h.doorbells or 0, h.page_bytes or 0) for h in binding.hosts), default=MIB
     )
-    doorbell, said = choose(
+    return choose(
         guest,
         binding,
         prefer=layout.doorbell.prefer,
@@ -299,11 +269,6 @@ def _doorbell(
         need_bytes=max(need, MIB),
         loc=layout.locs.get("doorbell"),
     )
-    # Where memory could not be placed, the map shown is the one as asked: its RAM may cover every
-    # window, which would be blamed on the doorbell wrongly.
-    if placed and not any(finding.code == "MM506" for finding in findings):
-        findings += said
-    return doorbell
 
 
 def _moved(

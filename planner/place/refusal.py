@@ -10,7 +10,7 @@ from planner.judge.forbidden import Binding, Forbidden
 from planner.layout.model import Layout
 from planner.machine.machine import Machine
 from planner.machine.request import MachineRequest
-from planner.place.placement import Demand, Placement, Refusal, largest_total, place
+from planner.place.placement import Demand, Obstacle, Placement, Refusal, largest_total, place
 from planner.region import GuestMap
 from planner.span import MIB, SpanSet
 from planner.units import show_size
@@ -53,15 +53,24 @@ class Case:
         return list(dict.fromkeys(m.entry for m in collisions(ram, self.binding.forbidden)))
 
 
+_CODES = {
+    Obstacle.BOOT: "MM502",
+    Obstacle.ROOM: "MM501",
+    Obstacle.SLOTS: "MM503",
+    Obstacle.MACHINE: "MM204",
+    Obstacle.BLOCK: "MM508",
+}
+
+
 def explain_refusal(case: Case, refusal: Refusal) -> Finding:
     """Say why nothing fits: what is missing, what is in the way, what would work."""
     most = case.largest(case.binding)
     entries = case.blame() or case.in_the_way()
-    code = {"slots": "MM503", "block": "MM508", "machine": "MM204"}.get(refusal.reason, "MM501")
-    if refusal.reason == "boot" and not most:
-        code = "MM502"
+    code = _CODES[refusal.obstacle]
+    if refusal.obstacle is Obstacle.BOOT and most:
+        code = _CODES[Obstacle.ROOM]
     message = f"{show_size(case.demand.total)} cannot be placed: {refusal.message}"
-    if refusal.reason == "room":
+    if refusal.obstacle is Obstacle.ROOM:
         message += f", {show_size(refusal.missing)} are missing"
     if entries:
         message += "; in the way: " + "; ".join(entry.words for entry in entries[:3])
@@ -81,13 +90,15 @@ def explain_refusal(case: Case, refusal: Refusal) -> Finding:
         message,
         help=_what_fits(case, refusal, most),
         parties=tuple(parties),
-        loc=case.layout.where("memory.slots" if code == "MM503" else "memory.size"),
+        loc=case.layout.where(
+            "memory.slots" if refusal.obstacle is Obstacle.SLOTS else "memory.size"
+        ),
         notes=tuple(notes),
     )
 
 
 def _what_fits(case: Case, refusal: Refusal, most: int) -> str:
-    if refusal.reason == "block":
+    if refusal.obstacle is Obstacle.BLOCK:
         block = case.demand.block
         near = case.demand.total // block * block
         return f"make memory.size a multiple of {show_size(block)}, such as {show_size(near)}"

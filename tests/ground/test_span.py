@@ -76,7 +76,6 @@ def test_two_spans(a: Span, b: Span) -> None:
     assert a.contains(b) == (two <= one)
     shared = a.intersection(b)
     assert (set(range(shared.start, shared.end)) if shared else set()) == one & two
-    assert a.touches(b) == (a.overlaps(b) or a.end == b.start or b.end == a.start)
     assert a.size == len(one)
     assert a.last == max(one)
     assert (a.start in a, a.end in a) == (True, False)
@@ -118,7 +117,6 @@ def test_the_whole_space_and_its_ends() -> None:
     everything = SpanSet([Span(0, ADDRESS_LIMIT)])
     assert everything.gaps() == SpanSet()
     assert (everything - SpanSet([Span(0, 1)]))[0] == Span(1, ADDRESS_LIMIT)
-    assert Span.of_bits(64) == Span(0, ADDRESS_LIMIT)
     assert SpanSet() - everything == SpanSet()
     assert SpanSet().gaps() == everything
     assert everything.last_fit(4096, 4096) == Span.sized(ADDRESS_LIMIT - 4096, 4096)

@@ -10,7 +10,6 @@ from planner.findings import Severity
 from planner.host.doorbells import (
     capacity,
     doorbell_findings,
-    doorbell_pages,
     window_size,
 )
 from planner.host.dump import parse_dump
@@ -45,13 +44,6 @@ def test_window_size(doorbells: int, page: int, size: int) -> None:
 
 def test_capacity_of_one_mebibyte() -> None:
     assert [capacity(MIB, page * KIB) for page in (4, 16, 64)] == [256, 64, 16]
-
-
-def test_frames_in_one_host_page_share_it() -> None:
-    frames = [Span.sized(0xE118_0000, 4 * KIB), Span.sized(0xE118_1000, 4 * KIB)]
-    assert doorbell_pages(frames, 4 * KIB) == 2
-    assert doorbell_pages(frames, 64 * KIB) == 1
-    assert doorbell_pages([], 4 * KIB) == 0
 
 
 def test_seventeen_doorbells_overflow_sixteen_pages() -> None:

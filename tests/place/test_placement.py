@@ -63,7 +63,7 @@ def test_pieces_are_the_fewest_and_the_lowest(listed: list[Span], rest: int, slo
     )
     if fewest is None:
         assert isinstance(chosen, Refusal)
-        assert (chosen.reason, chosen.missing) == ("room", rest - sum(r.size for r in rooms))
+        assert (chosen.obstacle, chosen.missing) == ("room", rest - sum(r.size for r in rooms))
         return
     if fewest > slots:
         assert isinstance(chosen, Refusal)
@@ -115,14 +115,14 @@ def test_boot_min_and_slots_are_kept() -> None:
 
 def test_no_room_says_how_much_is_missing() -> None:
     outcome = refused(place(board(Span(GIB, 2 * GIB)), REQUEST, demand(3 * GIB), SpanSet()))
-    assert (outcome.reason, outcome.missing) == ("room", 2 * GIB)
+    assert (outcome.obstacle, outcome.missing) == ("room", 2 * GIB)
     assert largest_total(board(Span(GIB, 2 * GIB)), REQUEST, demand(3 * GIB), SpanSet(), MIB) == GIB
 
 
 def test_no_free_window_at_all() -> None:
     window = Span(GIB, 2 * GIB)
     outcome = refused(place(board(window), REQUEST, demand(GIB), SpanSet([window])))
-    assert (outcome.reason, outcome.message) == ("boot", "no window for RAM is free")
+    assert (outcome.obstacle, outcome.message) == ("boot", "no window for RAM is free")
 
 
 @st.composite
