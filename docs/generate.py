@@ -26,9 +26,12 @@ def commands_page() -> str:
         "guestmap [--version] [-h] COMMAND [OPTIONS] [ARGUMENTS]",
         "```",
         "",
-        "Addresses of monitors are spelled as QEMU does: `unix:PATH` or `HOST:PORT`. A host is",
-        "a profile (`guestmap host -o`), a pasted dump of `reserved_regions`, or a copied sysfs",
-        "tree. A file named `-` is standard input.",
+        "Addresses of monitors are spelled as QEMU does: `unix:PATH`, a path with a slash,",
+        "`HOST:PORT` or `fd:N`; what `-qmp` says behind them (`,server=on,wait=off`) is read",
+        "over. Where QEMU is only read (map, show, diff, verify, new), `libvirt:NAME` is the",
+        "domain of that name, through `virsh` and `LIBVIRT_DEFAULT_URI`. A host is a profile",
+        "(`guestmap host -o`), a pasted dump of `reserved_regions`, or a copied sysfs tree. A",
+        "file named `-` is standard input.",
         "",
     ]
     root = click.Context(group, info_name="guestmap")

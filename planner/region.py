@@ -134,6 +134,8 @@ class GuestMap:
     #: Guest physical address bits the machine or CPU limits itself to; None when unknown.
     address_bits: int | None = None
     notes: tuple[str, ...] = field(default=())
+    #: With its version, ``pc-q35-7.2``, where a real QEMU told it; else empty.
+    machine_type: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "regions", tuple(sorted(self.regions)))

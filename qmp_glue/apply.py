@@ -18,70 +18,64 @@ from planner.machine.request import MachineRequest
 from planner.region import GuestMap
 from planner.span import Span
 from planner.units import show_size
+from qmp_glue.addresses import MonitorAddress
+from qmp_glue.asks import Asks
 from qmp_glue.errors import CommandError
+from qmp_glue.live import at_monitor
 from qmp_glue.reading import read_map
-from qmp_glue.session import Session, parse_address, run
 
-__all__ = ["Target", "apply_plan", "verify_plan"]
+__all__ = ["Planned", "apply_plan", "verify_plan"]
 
 #: States in which nothing runs yet; qapi/run-state.json ``RunState``.
 _PAUSED = ("prelaunch", "paused", "inmigrate", "preconfig")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Planned:
     """What the plan says, as far as a real QEMU can be compared with it."""
 
     request: MachineRequest
     #: The planned map.
-    planned: GuestMap
+    guest: GuestMap
     forbidden: tuple[Forbidden, ...]
     doorbell: Span | None
 
 
-def verify_plan(target: Target, address: str) -> list[Finding]:
+def verify_plan(planned: Planned, address: MonitorAddress) -> list[Finding]:
     """Compare a running QEMU with a plan.
 
-    :raise ValueError: *address* is not one.
     :raise GlueError: nobody answers there.
     """
-    return run(_verify_at(target, address))
+    return at_monitor(address, lambda asks: _verify(asks, planned))
 
 
-async def _verify_at(target: Target, address: str) -> list[Finding]:
-    async with await Session.open(parse_address(address), address) as session:
-        return await _verify(session, target)
-
-
-async def _verify(session: Session, target: Target) -> list[Finding]:
+async def _verify(session: Asks, planned: Planned) -> list[Finding]:
     real = await read_map(session, "live")
-    found = await _other_machine(session, target, real)
-    found += compare_maps(target.planned.regions, target.planned.windows, real, target.forbidden)
-    if target.doorbell:
-        found += await _doorbell(session, target.doorbell)
+    found = await _other_machine(session, planned, real)
+    found += compare_maps(planned.guest.regions, planned.guest.windows, real, planned.forbidden)
+    if planned.doorbell:
+        found += await _doorbell(session, planned.doorbell)
     return found
 
 
-def apply_plan(target: Target, address: str, *, reserve: bool = True) -> list[Finding]:
+def apply_plan(planned: Planned, address: MonitorAddress, *, reserve: bool = True) -> list[Finding]:
     """Plug the plan's pieces into a paused QEMU, then compare it with the plan.
 
-    :raise ValueError: *address* is not one.
     :raise GlueError: nobody answers there.
     """
-    return run(_apply(target, address, reserve=reserve))
+    return at_monitor(address, lambda asks: _apply(asks, planned, reserve=reserve))
 
 
-async def _apply(target: Target, address: str, *, reserve: bool) -> list[Finding]:
-    async with await Session.open(parse_address(address), address) as session:
-        real = await read_map(session, "live")
-        refused = await _other_machine(session, target, real)
-        refused += await _not_paused(session)
-        if refused:
-            return refused
-        dimms = target.request.type != "virt" or any("ged" in r.name for r in real.regions)
-        request = _with_driver(target.request, "pc-dimm" if dimms else "virtio-mem-pci")
-        failed = await _plug(session, plug_commands(request, reserve=reserve), request)
-        return failed or await _verify(session, target)
+async def _apply(session: Asks, planned: Planned, *, reserve: bool) -> list[Finding]:
+    real = await read_map(session, "live")
+    refused = await _other_machine(session, planned, real)
+    refused += await _not_paused(session)
+    if refused:
+        return refused
+    dimms = planned.request.type != "virt" or any("ged" in r.name for r in real.regions)
+    request = _with_driver(planned.request, "pc-dimm" if dimms else "virtio-mem-pci")
+    failed = await _plug(session, plug_commands(request, reserve=reserve), request)
+    return failed or await _verify(session, planned)
 
 
 def _with_driver(request: MachineRequest, driver: str) -> MachineRequest:
@@ -89,16 +83,25 @@ def _with_driver(request: MachineRequest, driver: str) -> MachineRequest:
 
 
 async def _plug(
-    session: Session, commands: Sequence[Command], request: MachineRequest
+    session: Asks, commands: Sequence[Command], request: MachineRequest
 ) -> list[Finding]:
     done: list[str] = []
     for command in commands:
         try:
             await session.execute(command.execute, command.arguments)
         except CommandError as error:
-            return [_failed(command, error, done, commands, request)]
+            missing = await _missing_ports(session, request)
+            return [_failed(command, error, done, commands, missing)]
         done.append(command.purpose)
     return []
+
+
+async def _missing_ports(session: Asks, request: MachineRequest) -> list[str]:
+    """Return the root ports that the plan's virtio-mem devices want and QEMU does not have."""
+    wanted = [root_port(each) for each in request.devices if each.driver == "virtio-mem-pci"]
+    return [
+        port for port in wanted if await session.get(f"/machine/peripheral/{port}", "type") is None
+    ]
 
 
 def _failed(
@@ -106,15 +109,14 @@ def _failed(
     error: CommandError,
     done: Sequence[str],
     commands: Sequence[Command],
-    request: MachineRequest,
+    missing: Sequence[str],
 ) -> Finding:
     open_steps = [step.purpose for step in commands[len(done) :]]
     notes = [f"done and standing: {'; '.join(done) or 'nothing'}"]
     notes.append(f"not done: {'; '.join(open_steps)}")
-    if "Bus" in error.description and "not found" in error.description:
-        ports = ", ".join(root_port(device) for device in request.devices)
+    if missing:
         notes.append(
-            f"virtio-mem is plugged into root ports ({ports});"
+            f"virtio-mem is plugged into root ports ({', '.join(missing)});"
             " 'guestmap args --without-pieces' puts them on the command line"
         )
     return Finding(
@@ -126,7 +128,7 @@ def _failed(
     )
 
 
-async def _not_paused(session: Session) -> list[Finding]:
+async def _not_paused(session: Asks) -> list[Finding]:
     status = await session.execute("query-status")
     state = str(status.get("status", "")) if isinstance(status, dict) else ""
     if state in _PAUSED:
@@ -140,12 +142,9 @@ async def _not_paused(session: Session) -> list[Finding]:
     ]
 
 
-async def _other_machine(session: Session, target: Target, real: GuestMap) -> list[Finding]:
+async def _other_machine(session: Asks, planned: Planned, real: GuestMap) -> list[Finding]:
     """Refuse a QEMU that is another machine than the plan's."""
-    wanted, request = machine_word(target.request), target.request
-    running = next(
-        (n.removeprefix("machine type ") for n in real.notes if n.startswith("machine type ")), ""
-    )
+    wanted, request, running = machine_word(planned.request), planned.request, real.machine_type
     found: list[Finding] = []
     if real.machine != request.type or (request.version and running != wanted):
         found.append(
@@ -170,7 +169,7 @@ async def _other_machine(session: Session, target: Target, real: GuestMap) -> li
     return found
 
 
-async def _doorbell(session: Session, wanted: Span) -> list[Finding]:
+async def _doorbell(session: Asks, wanted: Span) -> list[Finding]:
     """Read back what virtio-iommu tells the guest."""
     expected = f"{wanted.start:#x}:{wanted.last:#x}:1"
     path = f"/machine/peripheral/{IOMMU_ID}"

@@ -5,6 +5,7 @@
     GlueError                 message and help, fit to be shown; commands end with exit code 3
      ├── StartError           the program is not there, is not QEMU, or refused its command line
      ├── UnreachableError     no such socket, nobody listens, or another client holds the monitor
+     ├── ListenError          the guard cannot listen where it should
      ├── SilentError          no answer within the time allowed
      ├── LostError            the connection or the process ended in the middle
      ├── GarbageError         what came back is not QMP, or not the answer asked for
@@ -17,6 +18,7 @@ __all__ = [
     "CommandError",
     "GarbageError",
     "GlueError",
+    "ListenError",
     "LostError",
     "SilentError",
     "StartError",
@@ -43,6 +45,10 @@ class StartError(GlueError):
 
 class UnreachableError(GlueError):
     """Nobody answers at the address, or somebody else has the monitor."""
+
+
+class ListenError(GlueError):
+    """The place is taken, cannot be made, or others could replace the socket."""
 
 
 class SilentError(GlueError):

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from planner.findings import Finding
+from qmp_glue.asks import Asks
 from qmp_glue.errors import GlueError
 from qmp_glue.guard.policy import Policy, PolicyOptions
 from qmp_glue.guard.values import Json
 from qmp_glue.guard.verdicts import Refuse, Rewrite
-from qmp_glue.session import Session
 
 __all__ = ["Hotplug", "hotplug"]
 
@@ -33,7 +33,7 @@ class Hotplug:
 
 
 async def hotplug(
-    session: Session,
+    session: Asks,
     options: PolicyOptions,
     arguments: dict[str, Json],
     objects: Sequence[dict[str, Json]] = (),
@@ -50,17 +50,12 @@ async def hotplug(
     """
     planned = {str(each["id"]): each for each in objects if "id" in each}
     policy = Policy(replace(options, backends={**options.backends, **planned}))
-    verdict = await policy.judge(
-        {"execute": "device_add", "arguments": arguments}, session, {}, None
-    )
-    if isinstance(verdict, Refuse):
-        return Hotplug(arguments, "refuse", verdict.desc, verdict.findings, verdict.map_hash)
-    word = "pass"
+    verdict = await policy.judge({"execute": "device_add", "arguments": arguments}, session)
     if isinstance(verdict, Rewrite):
-        word = "steer"
         arguments = verdict.command["arguments"]
-    result = Hotplug(arguments, word, verdict.note, verdict.findings, verdict.map_hash)
-    if not perform:
+    words = verdict.desc if isinstance(verdict, Refuse) else verdict.note
+    result = Hotplug(arguments, verdict.word, words, verdict.findings, verdict.map_hash)
+    if isinstance(verdict, Refuse) or not perform:
         return result
     made: list[str] = []
     try:

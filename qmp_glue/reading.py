@@ -9,9 +9,9 @@ from typing import Any
 
 from planner.region import GuestMap, Kind, Origin, Region, Window, WindowKind
 from planner.span import Span
+from qmp_glue.asks import Asks
 from qmp_glue.errors import CommandError, GarbageError
 from qmp_glue.mtree import parse_mtree
-from qmp_glue.session import Session
 
 __all__ = ["PluggedMemory", "read_map", "read_memory_devices"]
 
@@ -29,14 +29,14 @@ class PluggedMemory:
     slot: int | None
 
 
-async def read_map(session: Session, source: str, notes: Iterable[str] = ()) -> GuestMap:
+async def read_map(session: Asks, source: str, notes: Iterable[str] = ()) -> GuestMap:
     """Read the whole map.
 
     :param source: ``probe`` or ``live``.
     :param notes: to go with the map.
     :raise GlueError: QEMU did not answer, or not with a map.
     """
-    machine = str(await _get(session, "/machine", "type") or "").removesuffix("-machine")
+    machine = str(await session.get("/machine", "type") or "").removesuffix("-machine")
     family = _family(machine)
     devices = await read_memory_devices(session)
     ids = {(device.memdev, device.span.start): device.id for device in devices if device.id}
@@ -55,15 +55,16 @@ async def read_map(session: Session, source: str, notes: Iterable[str] = ()) -> 
         windows=tuple(windows),
         address_bits=await _address_bits(session),
         notes=(f"machine type {machine}", *notes),
+        machine_type=machine,
     )
 
 
-async def _address_bits(session: Session) -> int | None:
+async def _address_bits(session: Asks) -> int | None:
     """Return the first CPU's physical address bits where it has the property (x86)."""
     cpus = await session.execute("query-cpus-fast")
     if not isinstance(cpus, list) or not cpus:
         return None
-    bits = await _get(session, str(cpus[0].get("qom-path")), "phys-bits")
+    bits = await session.get(str(cpus[0].get("qom-path")), "phys-bits")
     return bits if isinstance(bits, int) and bits else None
 
 
@@ -75,7 +76,7 @@ def _family(machine: str) -> str:
     return machine
 
 
-async def read_memory_devices(session: Session) -> tuple[PluggedMemory, ...]:
+async def read_memory_devices(session: Asks) -> tuple[PluggedMemory, ...]:
     """Return the memory devices, lowest first.
 
     :raise GlueError: as :func:`read_map`.
@@ -105,15 +106,7 @@ def _plugged(kind: str, data: dict[str, Any]) -> PluggedMemory | None:
     )
 
 
-async def _get(session: Session, path: str, name: str) -> object:
-    """Read a property of an object; None when there is no such object or property."""
-    try:
-        return await session.execute("qom-get", {"path": path, "property": name})
-    except CommandError:
-        return None
-
-
-async def _gpex_windows(session: Session) -> list[Window]:
+async def _gpex_windows(session: Asks) -> list[Window]:
     """Return the windows of a generic PCIe host that old machine types do not show in the map."""
     owner = "/machine/unattached"
     try:
@@ -129,7 +122,7 @@ async def _gpex_windows(session: Session) -> list[Window]:
     for host in hosts[:1]:
         for name, kind in _GPEX_ALIASES:
             path = f"{owner}/{host}/{name}[0]"
-            base, size = await _get(session, path, "addr"), await _get(session, path, "size")
+            base, size = await session.get(path, "addr"), await session.get(path, "size")
             if isinstance(base, int) and isinstance(size, int) and size > 0:
                 origin = Origin(f"qom-get {path}")
                 windows.append(Window(Span.sized(base, size), kind.value, kind, origin))
@@ -150,21 +143,21 @@ _PC_HOLES = (
 )
 
 
-async def _device_memory(session: Session) -> list[Window]:
+async def _device_memory(session: Asks) -> list[Window]:
     path = "/machine/device-memory[0]"
-    base = await _get(session, path, "addr")
-    size = await _get(session, path, "size") if isinstance(base, int) else None
+    base = await session.get(path, "addr")
+    size = await session.get(path, "size") if isinstance(base, int) else None
     if not isinstance(base, int) or not isinstance(size, int) or size <= 0:
         return []
     kind = WindowKind.DEVICE_MEMORY
     return [Window(Span.sized(base, size), kind.value, kind, Origin(f"qom-get {path}"))]
 
 
-async def _pc_holes(session: Session, bridge: str) -> list[Window]:
+async def _pc_holes(session: Asks, bridge: str) -> list[Window]:
     windows = []
     for prefix, kind in _PC_HOLES:
-        start = await _get(session, bridge, f"{prefix}-start")
-        end = await _get(session, bridge, f"{prefix}-end")
+        start = await session.get(bridge, f"{prefix}-start")
+        end = await session.get(bridge, f"{prefix}-end")
         if isinstance(start, int) and isinstance(end, int) and start < end:
             windows.append(Window(Span(start, end), kind.value, kind, Origin(f"qom-get {bridge}")))
     return windows

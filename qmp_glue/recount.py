@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qmp_glue.errors import CommandError, GarbageError
+from qmp_glue.addresses import MonitorAddress
+from qmp_glue.asks import Asks
+from qmp_glue.errors import GarbageError
 from qmp_glue.guard.assigned import UnknownDeviceError, assigned_now
+from qmp_glue.live import at_monitor
 from qmp_glue.reading import read_memory_devices
-from qmp_glue.session import Session, parse_address, run
 
 __all__ = ["Recount", "recount"]
 
@@ -62,47 +64,36 @@ class Recount:
     remarks: tuple[str, ...]
 
 
-def recount(address: str, sysfs: Path = Path("/sys")) -> Recount:
+def recount(address: MonitorAddress, sysfs: Path = Path("/sys")) -> Recount:
     """Ask the QEMU whose monitor is at *address*; nothing is changed.
 
-    :param address: ``unix:PATH`` or ``HOST:PORT``.
-    :raise ValueError: that is not an address.
     :raise GlueError: nobody answers there, or not as a QEMU does.
     """
-    return run(_ask(parse_address(address), address, sysfs))
+    return at_monitor(address, lambda asks: _ask(asks, sysfs))
 
 
-async def _ask(address: str | tuple[str, int], shown: str, sysfs: Path) -> Recount:
-    async with await Session.open(address, shown) as session:
-        try:
-            arch = str((await session.execute("query-target"))["arch"])
-            name = str((await session.execute("query-name")).get("name", ""))
-            kvm = bool((await session.execute("query-kvm"))["enabled"])
-            machine = str(await _get(session, "/machine", "type")).removesuffix("-machine")
-            memory = await _memory(session)
-            options = await _machine_options(session, machine)
-            words = ["-M", ",".join([machine, *options]), *await _cpu(session), "-m", memory]
-        except (KeyError, IndexError, TypeError, AttributeError):
-            raise GarbageError(f"{shown}: did not answer as a QEMU does") from None
-        words += ["-accel", "kvm"] if kvm else []
-        words += await _hole64(session, machine)
-        devices, remarks = await _devices(session, sysfs)
-        plugged = sum(device.span.size for device in await read_memory_devices(session))
-        argv = (f"qemu-system-{arch}", *words, *devices)
-        return Recount(argv, name, str(session.version), plugged, tuple(remarks))
-
-
-async def _get(session: Session, path: str, name: str) -> Any:  # JSON is what QEMU sends
-    """Read a property; None when the object has no such."""
+async def _ask(session: Asks, sysfs: Path) -> Recount:
     try:
-        return await session.execute("qom-get", {"path": path, "property": name})
-    except CommandError:
-        return None
+        arch = str((await session.execute("query-target"))["arch"])
+        name = str((await session.execute("query-name")).get("name", ""))
+        kvm = bool((await session.execute("query-kvm"))["enabled"])
+        machine = str(await session.get("/machine", "type")).removesuffix("-machine")
+        memory = await _memory(session)
+        options = await _machine_options(session, machine)
+        words = ["-M", ",".join([machine, *options]), *await _cpu(session), "-m", memory]
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise GarbageError(f"{session.name}: did not answer as a QEMU does") from None
+    words += ["-accel", "kvm"] if kvm else []
+    words += await _hole64(session, machine)
+    devices, remarks = await _devices(session, sysfs)
+    plugged = sum(device.span.size for device in await read_memory_devices(session))
+    argv = (f"qemu-system-{arch}", *words, *devices)
+    return Recount(argv, name, str(session.version), plugged, tuple(remarks))
 
 
-async def _memory(session: Session) -> str:
+async def _memory(session: Asks) -> str:
     """Return ``-m``; the property is a struct since QEMU 7.1."""
-    found = await _get(session, "/machine", "memory")
+    found = await session.get("/machine", "memory")
     if not isinstance(found, dict):
         summary = await session.execute("query-memory-size-summary")
         return f"size={_size(summary['base-memory'])}"
@@ -113,14 +104,14 @@ async def _memory(session: Session) -> str:
     return text
 
 
-async def _machine_options(session: Session, machine: str) -> list[str]:
+async def _machine_options(session: Asks, machine: str) -> list[str]:
     if machine.startswith("virt-"):
         known: Iterable[tuple[str, Any]] = [("gic-version", None), *_VIRT]
     else:
         known = [("max-ram-below-4g", _BELOW_4G.get(_family(machine)))]
     told = []
     for name, default in known:
-        value = await _get(session, "/machine", name)
+        value = await session.get("/machine", name)
         if value is None or value == default:
             continue
         told.append(f"{name}={_spelled(value)}")
@@ -145,30 +136,30 @@ def _family(machine: str) -> str:
     return "q35" if machine.startswith("pc-q35-") else "pc"
 
 
-async def _cpu(session: Session) -> list[str]:
+async def _cpu(session: Asks) -> list[str]:
     """Return ``-cpu``: the model and what of it decides the map (x86: vendor and width)."""
     path = str((await session.execute("query-cpus-fast"))[0]["qom-path"])
-    model = str(await _get(session, path, "type") or "")
+    model = str(await session.get(path, "type") or "")
     text = _CPU_SUFFIX.sub("", model)
     if text == model:
         return []
-    if model.endswith("_64-cpu") and await _get(session, path, "lm"):
-        text += f",vendor={await _get(session, path, 'vendor')}"
-        text += f",phys-bits={await _get(session, path, 'phys-bits')}"
+    if model.endswith("_64-cpu") and await session.get(path, "lm"):
+        text += f",vendor={await session.get(path, 'vendor')}"
+        text += f",phys-bits={await session.get(path, 'phys-bits')}"
     return ["-cpu", text]
 
 
-async def _hole64(session: Session, machine: str) -> list[str]:
+async def _hole64(session: Asks, machine: str) -> list[str]:
     if not machine.startswith("pc-"):
         return []
     path, driver, default = _HOLE64[_family(machine)]
-    size = await _get(session, path, "pci-hole64-size")
+    size = await session.get(path, "pci-hole64-size")
     if not isinstance(size, int) or size == default:
         return []
     return ["-global", f"{driver}.pci-hole64-size={_size(size)}"]
 
 
-async def _devices(session: Session, sysfs: Path) -> tuple[list[str], list[str]]:
+async def _devices(session: Asks, sysfs: Path) -> tuple[list[str], list[str]]:
     """Return ``-device`` for each host device, and what could not be named."""
     try:
         found = await assigned_now(session, None, sysfs)

@@ -8,9 +8,7 @@ commands.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,35 +17,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from labkit.qmp import Client
+
 ROOT = Path(__file__).resolve().parent.parent
 MIB = 1 << 20
-
-
-class Client:
-    def __init__(self, path: Path) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(str(path))
-        self.file = self.sock.makefile("rb")
-        self.file.readline()
-        self.ask(b'{"execute":"qmp_capabilities"}')
-
-    def ask(self, data: bytes) -> bytes:
-        self.sock.sendall(data)
-        while b'"event"' in (line := self.file.readline()):
-            pass
-        return line
-
-    def run(self, name: str, **arguments: object) -> dict[str, object]:
-        told = {
-            "execute": name,
-            "arguments": {k.replace("_", "-"): v for k, v in arguments.items()},
-        }
-        reply: dict[str, object] = json.loads(self.ask(json.dumps(told).encode()))
-        return reply
-
-    def close(self) -> None:
-        self.file.close()
-        self.sock.close()
 
 
 @contextmanager
@@ -96,7 +69,9 @@ def round_trips(clients: dict[str, Client], count: int) -> dict[str, list[float]
         ask = b'{"execute":"query-status","id":%d}\n' % number
         for way, client in clients.items():
             started = time.perf_counter()
-            client.ask(ask)
+            client.send(ask)
+            while b'"event"' in client.line():
+                pass
             times[way].append(time.perf_counter() - started)
     return times
 
@@ -108,20 +83,20 @@ def events(clients: dict[str, Client], source: Client, count: int) -> dict[str, 
     for _ in range(count):
         for way, client in order:
             started = time.perf_counter()
-            source.sock.sendall(b'{"execute":"cont"}\n')
-            while b'"event"' not in client.file.readline():
+            source.send(b'{"execute":"cont"}\n')
+            while b'"event"' not in client.line():
                 pass
             times[way].append(time.perf_counter() - started)
             # Everybody else heard it, too; the command's own answer comes before or after.
             for other, peer in order:
                 if other != way:
-                    peer.file.readline()
-            while b'"return"' not in source.file.readline():
+                    peer.line()
+            while b'"return"' not in source.line():
                 pass
-            source.sock.sendall(b'{"execute":"stop"}\n')
+            source.send(b'{"execute":"stop"}\n')
             for _, peer in order:
-                peer.file.readline()
-            while b'"return"' not in source.file.readline():
+                peer.line()
+            while b'"return"' not in source.line():
                 pass
     return times
 
@@ -131,9 +106,9 @@ def throughput(client: Client, count: int) -> float:
     ask = b'{"execute":"query-name"}\n' * 50
     started = time.perf_counter()
     for _ in range(count // 50):
-        client.sock.sendall(ask)
+        client.send(ask)
         for _ in range(50):
-            client.file.readline()
+            client.line()
     return count / (time.perf_counter() - started)
 
 
@@ -142,9 +117,9 @@ def plugs(client: Client, prefix: str, base: int, count: int) -> float:
     times = []
     for number in range(count):
         name = f"{prefix}{number}"
-        client.run("object-add", qom_type="memory-backend-ram", id=f"m{name}", size=2 * MIB)
+        client.command("object-add", qom_type="memory-backend-ram", id=f"m{name}", size=2 * MIB)
         started = time.perf_counter()
-        reply = client.run(
+        reply = client.command(
             "device_add",
             driver="pc-dimm",
             id=name,
@@ -223,7 +198,7 @@ def main() -> None:
             f" {after / MIB:.1f} MiB"
         )
         for client in (*clients.values(), source):
-            client.close()
+            client.sock.close()
 
 
 def resident(pid: int) -> int:

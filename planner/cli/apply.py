@@ -6,6 +6,7 @@ import click
 
 from planner.cli import options
 from planner.cli.verify import plan_target, report
+from qmp_glue.addresses import MonitorAddress
 from qmp_glue.apply import apply_plan
 
 __all__ = ["command"]
@@ -13,11 +14,11 @@ __all__ = ["command"]
 
 @click.command(name="apply")
 @options.plan_file()
-@options.qmp(required=True)
+@options.qmp(required=True, reading=False)
 @options.no_reserve
 @options.json
 @options.color
-def command(plan: str, qmp: str, *, no_reserve: bool, as_json: bool, color: bool) -> int:
+def command(plan: str, qmp: MonitorAddress, *, no_reserve: bool, as_json: bool, color: bool) -> int:
     """Plug the plan's pieces of memory into a paused QEMU, then verify.
 
     \b

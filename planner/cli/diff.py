@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,6 +21,9 @@ from planner.draw.difference import (
 )
 from planner.draw.exhibit import Exhibit
 from planner.host.profile import Scope
+
+if TYPE_CHECKING:
+    from qmp_glue.addresses import MonitorAddress
 
 __all__ = ["command"]
 
@@ -41,7 +45,7 @@ def command(
     ctx: click.Context,
     *,
     places: tuple[str, ...],
-    qmp: str | None,
+    qmp: MonitorAddress | None,
     hosts: tuple[str, ...],
     scope: Scope | None,
     model: bool,
@@ -85,7 +89,7 @@ def command(
     else:
         second = of_file(places[1], beside)
     if first.title == second.title:
-        names = (*places[:need], qmp or "the command line")
+        names = (*places[:need], str(qmp) if qmp else "the command line")
         first, second = replace(first, title=names[0]), replace(second, title=names[1])
     found = _compared(first, second)
     if as_json or target.format == "json":

@@ -14,10 +14,11 @@ from planner.cli import options
 from planner.cli.complete import files
 from planner.cli.output import Exit, ReachError, UnreadableError
 from planner.host.profile import Scope
-from qmp_glue.guard.addresses import Address, AddressError, listen_fds
+from qmp_glue.addresses import MonitorAddress
+from qmp_glue.errors import GlueError
 from qmp_glue.guard.emulator import become_qemu
-from qmp_glue.guard.monitor import MonitorError
-from qmp_glue.guard.policy import Policy, PolicyJudge, PolicyOptions
+from qmp_glue.guard.listening import listen_fds
+from qmp_glue.guard.policy import Policy, PolicyOptions
 from qmp_glue.guard.record import Metrics, Record
 from qmp_glue.guard.service import GuardOptions, Outcome, run
 
@@ -34,23 +35,13 @@ def _mode(text: str) -> int:
     return mode
 
 
-def _address(text: str) -> Address:
-    try:
-        return Address.parse(text)
-    except AddressError as error:
-        raise ValueError(f"{error.message}: {error.help}") from error
-
-
-_ADDRESS = options.Parsed("address", _address)
-
-
 @click.command("guard")
 @options.words("argv")
-@options.qmp(kind=_ADDRESS)
+@options.qmp(reading=False)
 @click.option(
     "--listen",
     "place",
-    type=_ADDRESS,
+    type=options.monitor,
     metavar="ADDR",
     help="Where clients connect. Left out when systemd passes the socket.",
 )
@@ -64,7 +55,7 @@ _ADDRESS = options.Parsed("address", _address)
 )
 @click.option(
     "--monitor",
-    type=_ADDRESS,
+    type=options.monitor,
     metavar="PATH",
     help="With -- QEMU ARGS: have QEMU listen here, so that another guard can take over.",
 )
@@ -105,14 +96,14 @@ _ADDRESS = options.Parsed("address", _address)
 def command(
     *,
     argv: tuple[str, ...],
-    qmp: Address | None,
-    place: Address | None,
+    qmp: MonitorAddress | None,
+    place: MonitorAddress | None,
     host: str,
     scope: Scope,
     steer: bool,
     fail_open: bool,
     reconnect: float | None,
-    monitor: Address | None,
+    monitor: MonitorAddress | None,
     libvirt: bool,
     second: str,
     stall: float,
@@ -142,9 +133,9 @@ def command(
     if libvirt:
         try:
             handover = become_qemu(argv)
-        except AddressError as error:
+        except GlueError as error:
             raise ReachError(f"{error}\n{error.help}".strip()) from error
-        qmp, place = Address(fd=handover.qmp_fd), Address(fd=handover.listen_fd)
+        qmp, place = MonitorAddress(fd=handover.qmp_fd), MonitorAddress(fd=handover.listen_fd)
         qemu_pid, others, argv = handover.qemu_pid, handover.others, ()
     how = GuardOptions(
         qmp=qmp,
@@ -163,10 +154,9 @@ def command(
     with _log(log) as out:
         record = Record(out, Metrics(Path(metrics) if metrics else None))
         try:
-            outcome = asyncio.run(run(how, PolicyJudge(policy), record))
-        except (AddressError, MonitorError) as error:
-            help_text = getattr(error, "help", "")
-            raise ReachError(f"{error}\n{help_text}".strip()) from error
+            outcome = asyncio.run(run(how, policy, record))
+        except GlueError as error:
+            raise ReachError(f"{error}\n{error.help}".strip()) from error
     return _exit(outcome)
 
 

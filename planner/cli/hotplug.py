@@ -18,10 +18,12 @@ from planner.cli.output import (
 )
 from planner.host.profile import Scope
 from planner.units import UnitError, parse_size
+from qmp_glue.addresses import MonitorAddress
+from qmp_glue.asks import Asks
 from qmp_glue.errors import GlueError
 from qmp_glue.guard.policy import PolicyOptions
 from qmp_glue.hotplug import Hotplug, hotplug
-from qmp_glue.session import Session, parse_address, run
+from qmp_glue.live import at_monitor
 
 __all__ = ["command"]
 
@@ -32,7 +34,7 @@ _MEMORY = ("pc-dimm", "nvdimm", "virtio-mem", "virtio-pmem", "memory-backend-")
 
 @click.command("hotplug")
 @click.argument("devices", metavar="DEVICE...", nargs=-1, required=True, shell_complete=plugged)
-@options.qmp(required=True)
+@options.qmp(required=True, reading=False)
 @click.option(
     "--object",
     "objects",
@@ -46,7 +48,7 @@ _MEMORY = ("pc-dimm", "nvdimm", "virtio-mem", "virtio-pmem", "memory-backend-")
 def command(
     *,
     devices: tuple[str, ...],
-    qmp: str,
+    qmp: MonitorAddress,
     objects: tuple[str, ...],
     host: str,
     scope: Scope,
@@ -72,17 +74,16 @@ def command(
 
     results: list[Hotplug] = []
 
-    async def job() -> None:
-        async with await Session.open(parse_address(qmp)) as session:
-            for arguments in wanted:
-                backends = made if not results else []
-                done = await hotplug(session, policy, arguments, backends, perform=not dry_run)
-                results.append(done)
-                if done.verdict == "refuse":
-                    return
+    async def job(asks: Asks) -> None:
+        for arguments in wanted:
+            backends = made if not results else []
+            done = await hotplug(asks, policy, arguments, backends, perform=not dry_run)
+            results.append(done)
+            if done.verdict == "refuse":
+                return
 
     try:
-        run(job())
+        at_monitor(qmp, job)
     except GlueError as error:
         raise ReachError(f"{error.message}\n{error.help}".strip()) from error
     finally:

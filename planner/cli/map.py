@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from planner.argv.split import ArgvError
@@ -12,6 +14,9 @@ from planner.draw.map_text import map_json, map_text
 from planner.machine.registry import for_type
 from planner.machine.request import MachineRefusedError, NotModelledError
 from planner.region import GuestMap
+
+if TYPE_CHECKING:
+    from qmp_glue.addresses import MonitorAddress
 
 __all__ = ["command", "live", "modelled", "probed"]
 
@@ -39,7 +44,7 @@ __all__ = ["command", "live", "modelled", "probed"]
 @options.words()
 def command(
     words: tuple[str, ...],
-    qmp: str | None,
+    qmp: MonitorAddress | None,
     qemu_version: str,
     timeout: float,
     *,
@@ -81,7 +86,7 @@ def _with_help(message: str, help_text: str) -> str:
     return f"{message}\n  = help: {help_text}" if help_text else message
 
 
-def live(address: str) -> GuestMap:
+def live(address: MonitorAddress) -> GuestMap:
     """Read the map of a running QEMU; failures end the command."""
     from qmp_glue.errors import GlueError  # noqa: PLC0415  # only for this source
     from qmp_glue.live import live_map  # noqa: PLC0415

@@ -7,6 +7,7 @@ import platform
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,9 @@ from planner.layout.draft import Draft, candidates, families, write_draft
 from planner.layout.load import load
 from planner.text.devices import normalise_device
 from planner.units import parse_size
+
+if TYPE_CHECKING:
+    from qmp_glue.addresses import MonitorAddress
 
 __all__ = ["command"]
 
@@ -58,7 +62,7 @@ def command(
     host: str | None,
     listing: bool,
     from_argv: bool,
-    qmp: str | None,
+    qmp: MonitorAddress | None,
     output: str | None,
 ) -> Exit:
     """Write a layout to start from, with comments.
@@ -165,7 +169,7 @@ def _from_argv(argv: tuple[str, ...], name: str, what: str = "the command line")
     )
 
 
-def _from_qmp(address: str, name: str | None) -> Draft:
+def _from_qmp(address: MonitorAddress, name: str | None) -> Draft:
     """Take over what a running QEMU has.
 
     :raise ReachError: nobody answers there.

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from planner.cli import complete
 from planner.host.profile import Scope
+
+if TYPE_CHECKING:
+    from qmp_glue.addresses import MonitorAddress
 
 __all__ = [
     "Parsed",
@@ -19,6 +23,7 @@ __all__ = [
     "json",
     "judging",
     "model",
+    "monitor",
     "no_reserve",
     "output",
     "picture",
@@ -55,11 +60,10 @@ def _device(text: str) -> str:
     return normalise_device(text)
 
 
-def _monitor(text: str) -> str:
-    from qmp_glue.session import parse_address  # noqa: PLC0415  # brings asyncio along
+def _monitor(text: str, *, reading: bool) -> MonitorAddress:
+    from qmp_glue.addresses import parse_monitor  # noqa: PLC0415  # not for --help
 
-    parse_address(text)
-    return text
+    return parse_monitor(text, reading=reading)
 
 
 def _group(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
@@ -154,17 +158,21 @@ def judging(function: _F) -> _F:
     return _group(host("/sys"), scope(default=Scope.ASSIGNED.value), steer)(function)
 
 
-def qmp(*alias: str, required: bool = False, kind: Parsed | None = None) -> Callable[[_F], _F]:
-    """``--qmp``, and by an older name: the monitor of a running QEMU, as *kind* reads it."""
+#: Where a monitor is, to be connected to or listened at.
+monitor = Parsed("address", partial(_monitor, reading=False))
+
+
+def qmp(*alias: str, required: bool = False, reading: bool = True) -> Callable[[_F], _F]:
+    """``--qmp``, and by an older name: a running QEMU; where it is only read, libvirt's too."""
     return click.option(
         "--qmp",
         *alias,
         "qmp",
         required=required,
-        type=kind or Parsed("address", _monitor),
+        type=Parsed("address", partial(_monitor, reading=True)) if reading else monitor,
         metavar="ADDR",
         shell_complete=complete.monitors,
-        help="The monitor of a running QEMU: unix:PATH or HOST:PORT.",
+        help="The monitor of a running QEMU: unix:PATH, HOST:PORT; only to read, libvirt:NAME.",
     )
 
 

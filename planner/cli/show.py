@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from planner.cli import options
@@ -11,6 +13,9 @@ from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_word
 from planner.draw.columns import scene_of
 from planner.draw.exhibit import Exhibit
 from planner.host.profile import Scope
+
+if TYPE_CHECKING:
+    from qmp_glue.addresses import MonitorAddress
 
 __all__ = ["command"]
 
@@ -29,7 +34,7 @@ def command(
     ctx: click.Context,
     *,
     places: tuple[str, ...],
-    qmp: str | None,
+    qmp: MonitorAddress | None,
     hosts: tuple[str, ...],
     scope: Scope | None,
     model: bool,
@@ -76,7 +81,7 @@ def command(
 
 def _exhibit(
     places: tuple[str, ...],
-    qmp: str | None,
+    qmp: MonitorAddress | None,
     words: tuple[str, ...] | None,
     hosts: Hosts,
     *,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,6 +31,9 @@ from planner.host.read import read_profile_bytes
 from planner.judge.forbidden import Binding, bind
 from planner.judge.verdict import judge_hosts, judge_map
 from planner.region import GuestMap
+
+if TYPE_CHECKING:
+    from qmp_glue.addresses import MonitorAddress
 
 __all__ = ["AfterDashes", "Hosts", "of_address", "of_file", "of_words"]
 
@@ -85,14 +88,14 @@ def of_file(path: str, hosts: Hosts) -> Exhibit:
     return _of_layout(data, name, hosts)
 
 
-def of_address(address: str, hosts: Hosts) -> Exhibit:
+def of_address(address: MonitorAddress, hosts: Hosts) -> Exhibit:
     """Read the map of a running QEMU.
 
     :raise ReachError: nobody answers there.
     """
     from planner.cli.map import live  # noqa: PLC0415  # brings the monitor's modules along
 
-    return _of_guest(address, live(address), hosts)
+    return _of_guest(str(address), live(address), hosts)
 
 
 def of_words(words: tuple[str, ...], hosts: Hosts, *, model: bool) -> Exhibit:

@@ -12,20 +12,21 @@ from planner.cli.output import exit_for, findings_text, print_json
 from planner.cli.planfile import OpenPlan, open_plan
 from planner.findings import Finding
 from planner.region import GuestMap
-from qmp_glue.apply import Target, verify_plan
+from qmp_glue.addresses import MonitorAddress
+from qmp_glue.apply import Planned, verify_plan
 from qmp_glue.errors import GlueError
 
 __all__ = ["command", "plan_target", "report"]
 
 
-def plan_target(path: str) -> tuple[OpenPlan, Target]:
+def plan_target(path: str) -> tuple[OpenPlan, Planned]:
     """Open a plan for work on a QEMU.
 
     :raise UnreadableError: it cannot be used.
     """
     opened = open_plan(path)
-    planned = GuestMap("model", opened.request.type, "", opened.regions, opened.windows)
-    return opened, Target(opened.request, planned, opened.forbidden, opened.doorbell)
+    guest = GuestMap("model", opened.request.type, "", opened.regions, opened.windows)
+    return opened, Planned(opened.request, guest, opened.forbidden, opened.doorbell)
 
 
 def report(
@@ -71,7 +72,7 @@ def report(
 @options.qmp(required=True)
 @options.json
 @options.color
-def command(plan: str, qmp: str, *, as_json: bool, color: bool) -> int:
+def command(plan: str, qmp: MonitorAddress, *, as_json: bool, color: bool) -> int:
     """Compare the real map of a QEMU, paused or running, with a plan.
 
     \b

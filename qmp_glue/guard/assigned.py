@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from qmp_glue.errors import GlueError
+from qmp_glue.asks import Asks
 from qmp_glue.guard.values import Json
-from qmp_glue.guard.verdicts import PassedFd
-from qmp_glue.session import Session
+from qmp_glue.guard.verdicts import CannotJudgeError, PassedFd, Peer
 
 __all__ = ["Assigned", "UnknownDeviceError", "assigned_now", "named_by"]
 
@@ -26,7 +25,7 @@ _HELD = ("/dev/vfio/", "/dev/vhost-vdpa")
 _CONTAINERS = ("/machine/peripheral", "/machine/peripheral-anon")
 
 
-class UnknownDeviceError(Exception):
+class UnknownDeviceError(CannotJudgeError):
     """Which host device is meant cannot be told; the message says why."""
 
 
@@ -40,22 +39,19 @@ class Assigned:
     group: str = ""
 
 
-def named_by(
-    arguments: Mapping[str, Json], passed: Mapping[str, PassedFd], pid: int | None, sysfs: Path
-) -> Assigned:
+def named_by(arguments: Mapping[str, Json], peer: Peer, sysfs: Path) -> Assigned:
     """Return the host device that the arguments of a ``device_add`` or ``netdev_add`` mean.
 
-    :param passed: descriptors the client has passed by name.
-    :param pid: QEMU's process id, to look up descriptors given by number.
+    :param peer: knows the descriptors the client has passed by name, and QEMU's own by number.
     :raise UnknownDeviceError: it cannot be told.
     """
     given = {key: str(value) for key, value in arguments.items() if value is not None}
     if "sysfsdev" in given:
         return _of_sysfs(Path(given["sysfsdev"]), sysfs)
     if "fd" in given:
-        return _of_fd(given["fd"], passed, pid, sysfs)
+        return _of_fd(given["fd"], peer, sysfs)
     if "vhostfd" in given:
-        return _of_fd(given["vhostfd"], passed, pid, sysfs)
+        return _of_fd(given["vhostfd"], peer, sysfs)
     if "vhostdev" in given:
         return _of_char_device(Path(given["vhostdev"]), sysfs)
     if "host" in given:
@@ -63,7 +59,7 @@ def named_by(
     raise UnknownDeviceError("it names no host device by host=, sysfsdev=, vhostdev= or fd=")
 
 
-async def assigned_now(session: Session, pid: int | None, sysfs: Path) -> tuple[Assigned, ...]:
+async def assigned_now(session: Asks, pid: int | None, sysfs: Path) -> tuple[Assigned, ...]:
     """Return the host devices that QEMU holds now.
 
     Asks QEMU for its vfio and vhost-vdpa devices, and adds what its open descriptors show, where
@@ -88,16 +84,13 @@ async def assigned_now(session: Session, pid: int | None, sysfs: Path) -> tuple[
     return tuple(sorted(found))
 
 
-async def _ask_device(session: Session, path: str, sysfs: Path) -> Assigned | None:
+async def _ask_device(session: Asks, path: str, sysfs: Path) -> Assigned | None:
     for name in ("sysfsdev", "host", "vhostdev"):
-        try:
-            value = await session.execute("qom-get", {"path": path, "property": name})
-        except GlueError:
-            continue
+        value = await session.get(path, name)
         if not isinstance(value, str) or not value:
             continue
         try:
-            return named_by({name: value}, {}, None, sysfs)
+            return named_by({name: value}, Peer(), sysfs)
         except UnknownDeviceError:
             continue
     return None
@@ -164,13 +157,13 @@ def _of_char_device(path: Path, sysfs: Path) -> Assigned:
     return _of_open_file(PassedFd(str(path), rdev), sysfs)
 
 
-def _of_fd(text: str, passed: Mapping[str, PassedFd], pid: int | None, sysfs: Path) -> Assigned:
+def _of_fd(text: str, peer: Peer, sysfs: Path) -> Assigned:
     """Look a descriptor up: a name is getfd's, a number QEMU's own (``monitor_fd_param()``)."""
-    if text in passed:
-        return _of_open_file(passed[text], sysfs)
+    if text in peer.passed:
+        return _of_open_file(peer.passed[text], sysfs)
     if not text.isdigit():
         raise UnknownDeviceError(f"descriptor '{text}' was not passed through the guard")
-    entry = Path(f"/proc/{pid}/fd/{text}")
+    entry = Path(f"/proc/{peer.pid}/fd/{text}")
     try:
         return _of_open_file(PassedFd(str(entry.readlink()), entry.stat().st_rdev), sysfs)
     except OSError as exc:

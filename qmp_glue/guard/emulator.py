@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from qmp_glue.guard.addresses import AddressError
+from qmp_glue.errors import StartError
 from qmp_glue.guard.launch import other_monitors
 
 __all__ = ["Handover", "Takeover", "become_qemu", "take_over"]
@@ -62,7 +62,7 @@ class Handover:
 def take_over(argv: Sequence[str]) -> Takeover | None:
     """Find the monitor to take over; None when QEMU is only asked what it can do.
 
-    :raise AddressError: QEMU would run a guest, and has no such monitor, or more than one.
+    :raise StartError: QEMU would run a guest, and has no such monitor, or more than one.
     """
     options = [
         (f"-{option.lstrip('-')}", argv[at] if at < len(argv) else "", at)
@@ -91,7 +91,7 @@ def take_over(argv: Sequence[str]) -> Takeover | None:
         for option, value, _ in options
     ):
         return None
-    raise AddressError(
+    raise StartError(
         f"{argv[0]} is given {len(found)} control monitors at listening descriptors (-chardev"
         " socket,id=ID,fd=N,server=on -mon chardev=ID,mode=control); the guard takes over one",
         _HELP,
@@ -110,7 +110,7 @@ def become_qemu(argv: Sequence[str]) -> Handover:
     That process keeps its standard streams and the two sockets, nothing else: a descriptor of a
     device that QEMU lets go must not stay open here.
 
-    :raise AddressError: there is no monitor to take over, or QEMU cannot be started.
+    :raise StartError: there is no monitor to take over, or QEMU cannot be started.
     """
     taken = take_over(argv)
     if taken is None:
@@ -126,7 +126,7 @@ def become_qemu(argv: Sequence[str]) -> Handover:
         ours, theirs = socket.socketpair()
         child = os.fork()
     except OSError as exc:
-        raise AddressError(f"cannot start the guard: {exc.strerror or exc}") from exc
+        raise StartError(f"cannot start the guard: {exc.strerror or exc}") from exc
     if child:
         os.waitpid(child, 0)
         ours.close()
@@ -149,9 +149,9 @@ def _check_listening(fd: int) -> None:
         with socket.socket(fileno=os.dup(fd)) as sock:
             listening = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     except OSError as exc:
-        raise AddressError(f"descriptor {fd} is no socket: {exc.strerror}", _HELP) from exc
+        raise StartError(f"descriptor {fd} is no socket: {exc.strerror}", _HELP) from exc
     if not listening:
-        raise AddressError(f"nobody listens at descriptor {fd}", _HELP)
+        raise StartError(f"nobody listens at descriptor {fd}", _HELP)
 
 
 def _close_all_but(*fds: int) -> None:
@@ -169,4 +169,4 @@ def _execute(argv: Sequence[str]) -> NoReturn:
     try:
         os.execvp(argv[0], list(argv))
     except OSError as exc:
-        raise AddressError(f"cannot start {argv[0]}: {exc.strerror or exc}") from exc
+        raise StartError(f"cannot start {argv[0]}: {exc.strerror or exc}") from exc

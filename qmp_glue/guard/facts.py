@@ -15,13 +15,13 @@ from planner.host.read import HostUnreadableError, read_host
 from planner.judge.forbidden import Binding, bind
 from planner.region import GuestMap, Region, WindowKind
 from planner.span import Span
+from qmp_glue.asks import Asks
 from qmp_glue.errors import GlueError
 from qmp_glue.guard.assigned import Assigned, UnknownDeviceError, assigned_now
+from qmp_glue.guard.verdicts import CannotJudgeError
 from qmp_glue.reading import PluggedMemory, read_map, read_memory_devices
-from qmp_glue.session import Session
 
 __all__ = [
-    "CannotJudgeError",
     "Live",
     "groups_of",
     "host_binding",
@@ -35,10 +35,6 @@ __all__ = [
 _EXTENT: Final = {"x86_64": 256 << 20, "i386": 256 << 20}
 #: Two of 512 MiB on Arm; s390x, which came later, has x86's, but nothing is lost by the larger one.
 _LARGEST_EXTENT: Final = 1 << 30
-
-
-class CannotJudgeError(Exception):
-    """The facts for a judgement cannot be had; the message says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,7 @@ def memory_reach(data: Mapping[str, int], target: str) -> int:
     return usable_region(data["requested-size"], data["max-size"], data["block-size"], target)
 
 
-async def read_live(session: Session, pid: int | None, sysfs: Path) -> Live:
+async def read_live(session: Asks, pid: int | None, sysfs: Path) -> Live:
     """Read the map, the memory devices and the assigned devices.
 
     :raise CannotJudgeError: one of them cannot be read.

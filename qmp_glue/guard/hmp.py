@@ -8,11 +8,13 @@ followed: a line with them that could change the map is not understood, and so r
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from planner.argv.keyval import KeyvalError, parse_keyval, split_commas
 from qmp_glue.guard.commands import HMP_HARMLESS
 from qmp_glue.guard.values import Json
+from qmp_glue.guard.verdicts import CannotJudgeError
 
 __all__ = ["HmpCommand", "NotUnderstoodError", "harmless", "understand"]
 
@@ -25,7 +27,7 @@ _ONE_WORD = {"device_del": ("device_del", "id"), "loadvm": ("snapshot-load", "ta
 _BARE = {"exit_preconfig": "x-exit-preconfig"}
 
 
-class NotUnderstoodError(ValueError):
+class NotUnderstoodError(CannotJudgeError):
     """The line cannot be read without doubt; the message says why."""
 
 
@@ -37,13 +39,16 @@ class HmpCommand:
     arguments: dict[str, Json]
     line: str
 
-    def with_key(self, key: str, value: str) -> str:
-        """Return the line with one more ``key=value`` at its end."""
-        return f"{self.line.rstrip()},{key}={value}"
-
-    def replacing(self, key: str, value: str) -> str:
-        """Return the line with the value of *key* changed."""
-        return re.sub(rf"(?<=,){re.escape(key)}=[^,]*", f"{key}={value}", self.line, count=1)
+    def changed(self, arguments: Mapping[str, Json]) -> str:
+        """Return the line with the one argument that *arguments* has otherwise."""
+        for key, value in arguments.items():
+            if self.arguments.get(key) == value:
+                continue
+            told = f",{key}={value:#x}"
+            if key in self.arguments:
+                return re.sub(rf",{re.escape(key)}=[^,]*", told, self.line, count=1)
+            return self.line.rstrip() + told
+        return self.line
 
 
 def _first_word(line: str) -> str:

@@ -15,7 +15,9 @@ import socket
 from collections.abc import Sequence
 from typing import Final
 
-from qmp_glue.guard.addresses import Address, AddressError, connect, listen
+from qmp_glue.addresses import MonitorAddress, connect
+from qmp_glue.errors import StartError
+from qmp_glue.guard.listening import listen
 
 __all__ = ["Launched", "launch", "other_monitors"]
 
@@ -55,11 +57,11 @@ def other_monitors(argv: Sequence[str]) -> list[str]:
     ]
 
 
-async def launch(argv: Sequence[str], monitor: Address | None = None) -> Launched:
+async def launch(argv: Sequence[str], monitor: MonitorAddress | None = None) -> Launched:
     """Start *argv* with the guard's monitor added.
 
     :param monitor: a path QEMU listens at; None for a socket pair.
-    :raise AddressError: the path cannot be used, or QEMU cannot be started.
+    :raise GlueError: the path cannot be used, or QEMU cannot be started.
     """
     if monitor:
         theirs = listen(monitor)
@@ -82,5 +84,5 @@ async def launch(argv: Sequence[str], monitor: Address | None = None) -> Launche
             )
         except OSError as exc:
             ours.close()
-            raise AddressError(f"cannot start {argv[0]}: {exc.strerror or exc}") from exc
+            raise StartError(f"cannot start {argv[0]}: {exc.strerror or exc}") from exc
     return Launched(process, ours)

@@ -1,4 +1,4 @@
-"""A ``device_add`` of memory, read from its arguments and the backend it names."""
+"""A ``device_add`` of memory: read from its arguments and the backend it names, and judged."""
 
 from __future__ import annotations
 
@@ -10,14 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from planner.judge.hotplug import Plug
+from planner.judge.hotplug import MemoryVerdict, Plug, judge_memory
 from planner.units import UnitError, parse_size
-from qmp_glue.errors import CommandError
-from qmp_glue.guard.facts import CannotJudgeError, usable_region
+from qmp_glue.asks import Asks
+from qmp_glue.guard.case import Case
+from qmp_glue.guard.facts import usable_region
 from qmp_glue.guard.values import Json
-from qmp_glue.session import Session
+from qmp_glue.guard.verdicts import (
+    NO_DEVICE,
+    QEMU_REFUSES,
+    CannotJudgeError,
+    Pass,
+    Refuse,
+    Rewrite,
+    Verdict,
+)
 
-__all__ = ["MEMORY_ADDRESS", "MemoryRequest", "read_request"]
+__all__ = ["MEMORY_ADDRESS", "plug_memory"]
 
 #: Driver → the property that holds its guest address. ``addr`` of a PCI device is its slot.
 MEMORY_ADDRESS: Final = {
@@ -34,7 +43,7 @@ _NUMBER: Final = re.compile(r"0x[0-9a-fA-F]{1,16}|0|[1-9][0-9]{0,19}")
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryRequest:
+class _Request:
     """A memory device somebody wants to add. Bytes."""
 
     driver: str
@@ -58,12 +67,53 @@ class MemoryRequest:
         return Plug(self.name, self.size, self.align, self.addr, used, self.exact)
 
 
-async def read_request(
-    session: Session,
+async def plug_memory(case: Case, driver: str, arguments: dict[str, Json]) -> Verdict:
+    """Judge a ``device_add`` of a driver in :data:`MEMORY_ADDRESS`."""
+    request = await _read_request(case.asks, driver, arguments, case.options.backends)
+    if request is None:
+        return QEMU_REFUSES
+    live = await case.live()
+    if live.window is None:
+        return Pass("QEMU refuses it: the machine takes no memory devices")
+    if await case.unbound():
+        return NO_DEVICE
+    binding, fatal = await case.binding()
+    plug = request.plug(live.target)
+    verdict = judge_memory(plug, live.window, live.taken, binding, fatal)
+    steer = case.options.steer
+    return _place(request, arguments, verdict, steer=steer, holes=bool(binding.holes))
+
+
+def _place(
+    request: _Request,
+    arguments: dict[str, Json],
+    verdict: MemoryVerdict,
+    *,
+    steer: bool,
+    holes: bool,
+) -> Verdict:
+    """Pass, refuse, or choose the address when the caller left it to QEMU."""
+    findings, place, key = verdict.findings, verdict.place, MEMORY_ADDRESS[request.driver]
+    if place is None:
+        return QEMU_REFUSES
+    if request.addr is None and findings and steer and verdict.free is not None:
+        note = f"steered to {verdict.free:#x}"
+        return Rewrite({**arguments, key: verdict.free}, note, findings)
+    if not verdict.fits:
+        return Refuse.of(findings)
+    if request.addr is None and holes and not request.exact:
+        # QEMU may align it otherwise than thought: fix what has been judged.
+        note = f"pinned to {place.start:#x}"
+        return Rewrite({**arguments, key: place.start}, note, findings)
+    return Pass("", findings)
+
+
+async def _read_request(
+    session: Asks,
     driver: str,
     arguments: Mapping[str, Json],
     backends: Mapping[str, Mapping[str, Json]],
-) -> MemoryRequest | None:
+) -> _Request | None:
     """Read a request; None when it is one that QEMU refuses.
 
     :param backends: memory backends QEMU does not have yet, by id.
@@ -74,10 +124,8 @@ async def read_request(
     memdev = arguments.get("memdev")
     if not isinstance(memdev, str):
         return None
-    planned = backends.get(memdev)
-    try:
-        backend = planned or await _read_backend(session, memdev)
-    except CommandError:
+    backend = backends.get(memdev) or await _read_backend(session, memdev)
+    if backend is None:
         return None
     size = _number(backend.get("size"), "size")
     align, exact = _alignment(backend)
@@ -91,10 +139,10 @@ async def read_request(
     if size <= 0:
         return None
     if driver != "virtio-mem-pci":
-        return MemoryRequest(driver, shown, size, align, addr, exact)
+        return _Request(driver, shown, size, align, addr, exact)
     block = _number(arguments.get("block-size"), "block-size")
     huge = block or max(_ANONYMOUS, _huge_page())
-    return MemoryRequest(
+    return _Request(
         driver,
         shown,
         size,
@@ -106,18 +154,17 @@ async def read_request(
     )
 
 
-async def _read_backend(session: Session, memdev: str) -> dict[str, Json]:
-    """Ask for what decides about size and alignment; properties a kind lacks are left out."""
+async def _read_backend(session: Asks, memdev: str) -> dict[str, Json] | None:
+    """Ask for what decides about size and alignment; None when there is no such backend."""
     path = memdev if memdev.startswith("/") else f"/objects/{memdev}"
-
-    async def get(name: str) -> Json:
-        return await session.execute("qom-get", {"path": path, "property": name})
-
-    found: dict[str, Json] = {"qom-type": await get("type"), "size": await get("size")}
-    if found["qom-type"] != "memory-backend-ram":
+    kind, size = await session.get(path, "type"), await session.get(path, "size")
+    if kind is None or size is None:
+        return None
+    found: dict[str, Json] = {"qom-type": kind, "size": size}
+    if kind != "memory-backend-ram":
+        # Properties a kind lacks are None, as good as absent.
         for name in ("align", "hugetlbsize", "mem-path"):
-            with contextlib.suppress(CommandError):
-                found[name] = await get(name)
+            found[name] = await session.get(path, name)
     return found
 
 

@@ -15,27 +15,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from qmp_glue.asks import COMMAND_SECONDS, Asks, QemuVersion
+from qmp_glue.errors import CommandError, GarbageError, LostError, SilentError
 from qmp_glue.guard.link import Link, close_all
 from qmp_glue.guard.values import Json, wire_bytes
-from qmp_glue.guard.verdicts import PassedFd
+from qmp_glue.guard.verdicts import Peer
 from qmp_glue.guard.wire import OversizeError, ReplySplitter
 
-__all__ = ["Monitor", "MonitorError", "MonitorLostError", "RefusedError"]
+__all__ = ["Monitor"]
 
 
-class MonitorError(Exception):
-    """QEMU did not do what the guard asked of it."""
-
-
-class RefusedError(MonitorError):
-    """QEMU answered with an error; the message is its description."""
-
-
-class MonitorLostError(MonitorError):
-    """The connection to QEMU is over."""
-
-
-class Monitor:
+class Monitor(Asks):
     """A negotiated connection to QEMU's monitor."""
 
     def __init__(
@@ -67,8 +57,9 @@ class Monitor:
         self.greeting = b""
         #: Capabilities QEMU offers.
         self.offered: frozenset[str] = frozenset()
-        self.passed: dict[str, PassedFd] = {}
-        self.peer_pid: int | None = pid or _qemu_or_none(self._link.peer_pid())
+        self.name = "the monitor"
+        #: QEMU's process, as far as it is known.
+        self.peer = Peer(pid or _qemu_or_none(self._link.peer_pid()))
 
     @property
     def backlog(self) -> int:
@@ -87,7 +78,7 @@ class Monitor:
     async def open(self, timeout: float | None) -> None:
         """Wait for the greeting and negotiate.
 
-        :raise MonitorError: QEMU does not greet within *timeout* seconds, or not as QEMU does.
+        :raise GlueError: QEMU does not greet within *timeout* seconds, or not as QEMU does.
         """
         assert self._greeted is not None
         self._link.resume()
@@ -97,16 +88,17 @@ class Monitor:
                 self.greeting = await self._greeted
         except TimeoutError:
             assert timeout is not None
-            raise MonitorError(
+            raise SilentError(
                 f"QEMU did not greet within {timeout:g} s: another client may hold this monitor"
             ) from None
         try:
             told = json.loads(self.greeting)["QMP"]
             self.offered = frozenset(told["capabilities"])
         except (ValueError, KeyError, TypeError):
-            raise MonitorError("the peer does not greet as a QMP server does") from None
+            raise GarbageError("the peer does not greet as a QMP server does") from None
+        self.version = QemuVersion.read(told.get("version"), self.name)
         enable = sorted(self.offered & {"oob"})
-        await self.execute("qmp_capabilities", {"enable": enable}, timeout=timeout)
+        await self.execute("qmp_capabilities", {"enable": enable}, timeout)
 
     def close(self) -> None:
         """Leave QEMU alone; its monitor is free for another client."""
@@ -121,17 +113,12 @@ class Monitor:
     async def execute(
         self,
         command: str,
-        arguments: Mapping[str, Json] | None = None,
-        *,
-        timeout: float | None = 30.0,
+        arguments: Mapping[str, Any] | None = None,
+        seconds: float | None = COMMAND_SECONDS,
     ) -> Any:
-        """Run a command of the guard's own; return its ``return`` member.
-
-        :raise RefusedError: QEMU answered with an error.
-        :raise MonitorError: no answer within *timeout* seconds, or QEMU is gone.
-        """
+        """Run a command of the guard's own; see :meth:`qmp_glue.asks.Asks.execute`."""
         if self.lost.done():
-            raise MonitorLostError(self.lost.result())
+            raise LostError(self.lost.result())
         self._count += 1
         token = f"{self._nonce}{self._count}"
         message: dict[str, Json] = {"execute": command, "id": token}
@@ -142,23 +129,24 @@ class Monitor:
         forwarded = self._forwarded
         self._link.send(wire_bytes(message))
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 reply = await future
         except TimeoutError:
-            raise MonitorError(f"QEMU did not answer {command} within {timeout:g} s") from None
+            raise SilentError(f"QEMU did not answer {command} within {seconds:g} s") from None
         self._done = max(self._done, forwarded)
         if "error" in reply:
-            raise RefusedError(str(reply["error"].get("desc", "")))
+            error = reply["error"]
+            raise CommandError(command, str(error.get("class", "")), str(error.get("desc", "")))
         return reply.get("return")
 
     async def settle(self, *, timeout: float | None = None) -> None:
         """Wait until everything forwarded so far has been answered.
 
-        :raise MonitorError: QEMU is gone, or *timeout* seconds have passed.
+        :raise GlueError: QEMU is gone, or *timeout* seconds have passed.
         """
         if not self.settled:
             # Permitted in every run state; what it answers does not matter.
-            await self.execute("query-version", timeout=timeout)
+            await self.execute("query-version", seconds=timeout)
 
     def pause(self) -> None:
         """Stop taking what QEMU says."""
@@ -217,9 +205,9 @@ class Monitor:
         waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
             if not future.done():
-                future.set_exception(MonitorLostError(reason))
+                future.set_exception(LostError(reason))
         if self._greeted is not None and not self._greeted.done():
-            self._greeted.set_exception(MonitorLostError(f"{reason} before it greeted"))
+            self._greeted.set_exception(LostError(f"{reason} before it greeted"))
             # Nobody may be waiting any more.
             self._greeted.exception()
 

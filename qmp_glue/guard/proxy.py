@@ -19,9 +19,10 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
+from qmp_glue.errors import GlueError
 from qmp_glue.guard.client import Client, Held
 from qmp_glue.guard.link import close_all
-from qmp_glue.guard.monitor import Monitor, MonitorError
+from qmp_glue.guard.monitor import Monitor
 from qmp_glue.guard.values import Json, error_reply
 from qmp_glue.guard.verdicts import (
     Journal,
@@ -94,7 +95,7 @@ class Middlebox:
         :param ready: is awaited once QEMU has been negotiated with.
         :param pid: QEMU's process id, where the caller knows it better than the socket; then the
             monitor is surely free, and a QEMU that allocates its memory first is waited for.
-        :raise MonitorError: QEMU does not greet or negotiate.
+        :raise GlueError: QEMU does not greet or negotiate.
         """
         monitor = Monitor(sock, self._to_client, pid)
         try:
@@ -193,7 +194,7 @@ class Middlebox:
         """Let the last client's commands run out: the next one must get only its own replies."""
         await self._cancel(self._worker)
         self._worker = None
-        with contextlib.suppress(MonitorError):
+        with contextlib.suppress(GlueError):
             await monitor.settle()
         self._cleaner = None
         self._accept_again()
@@ -289,11 +290,11 @@ class Middlebox:
                     await self._handle(monitor, item.value, fds)
                 client.check_flow(blocked=self._must_wait(monitor, client))
             if monitor and client.ended.done() and not client.closed:
-                with contextlib.suppress(MonitorError):
+                with contextlib.suppress(GlueError):
                     await monitor.settle(timeout=_LINGER_SECONDS)
                 self._worker = None
                 client.close(client.ended.result(), flush=True)
-        except MonitorError as exc:
+        except GlueError as exc:
             self._journal.error("monitor", reason=str(exc))
         finally:
             if self._worker is asyncio.current_task():
@@ -312,7 +313,7 @@ class Middlebox:
         if not fds:
             monitor.send(value)
             return
-        _remember(monitor.passed, value, fds)
+        _remember(monitor.peer.passed, value, fds)
         monitor.send(value, fds)
         # QEMU reads ahead: the next set must not arrive before this one is claimed.
         await monitor.settle()
@@ -321,8 +322,8 @@ class Middlebox:
         started = time.perf_counter()
         verdict: Verdict
         try:
-            verdict = await self._judge.judge(command, monitor)
-        except MonitorError as exc:
+            verdict = await self._judge.judge(command, monitor, monitor.peer)
+        except GlueError as exc:
             verdict = Refuse(f"guestmap: cannot judge: {exc}", unjudged=True)
         except Exception as exc:  # noqa: BLE001  # a judge that breaks must not let the command by
             self._journal.error("judge", reason=f"{type(exc).__name__}: {exc}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from qmp_glue.guard.values import Json, qemu_text
-from qmp_glue.guard.verdicts import Pass, Refuse, Rewrite, Verdict
+from qmp_glue.guard.verdicts import Refuse, Rewrite, Verdict
 
 __all__ = ["Metrics", "Record"]
 
@@ -28,7 +28,6 @@ _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 _WRITE_EVERY: Final = 1.0
 #: Longest command line kept in the record.
 _MOST_CHARS: Final = 2000
-_WORDS: Final = {Pass: "pass", Rewrite: "steer", Refuse: "refuse"}
 
 
 class Metrics:
@@ -140,7 +139,7 @@ class Record:
 
     def judged(self, command: Mapping[str, Json], verdict: Verdict, seconds: float) -> None:
         """Take down a judgement."""
-        word = _WORDS[type(verdict)]
+        word = verdict.word
         facts: dict[str, Any] = {"command": _shown(command), "verdict": word}
         if isinstance(verdict, Rewrite):
             facts["became"] = _shown(verdict.command)

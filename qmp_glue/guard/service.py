@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qmp_glue.guard.addresses import Address, AddressError, connect, listen
+from qmp_glue.addresses import MonitorAddress, connect
+from qmp_glue.errors import GlueError, ListenError
 from qmp_glue.guard.launch import Launched, launch, other_monitors
-from qmp_glue.guard.monitor import MonitorError
+from qmp_glue.guard.listening import listen
 from qmp_glue.guard.proxy import Middlebox
 from qmp_glue.guard.record import Record
 from qmp_glue.guard.systemd import notify, watchdog_seconds
@@ -30,7 +31,7 @@ class GuardOptions:
     """What a guard is told on its command line."""
 
     #: Where QEMU's monitor is; None when the guard starts QEMU itself.
-    qmp: Address | None = None
+    qmp: MonitorAddress | None = None
     #: QEMU's process id, where the caller knows it better than the socket.
     qemu_pid: int | None = None
     #: Options that gave that QEMU another monitor.
@@ -38,9 +39,9 @@ class GuardOptions:
     #: QEMU's command line, when the guard starts it.
     argv: tuple[str, ...] = ()
     #: Where a QEMU that the guard starts listens; None for a socket pair.
-    monitor: Address | None = None
+    monitor: MonitorAddress | None = None
     #: Where clients connect; None when systemd passes the socket.
-    listen: Address | None = None
+    listen: MonitorAddress | None = None
     #: Descriptors systemd passed.
     listen_fds: tuple[int, ...] = ()
     #: Permissions of the socket.
@@ -65,8 +66,8 @@ class Outcome:
 async def run(options: GuardOptions, judge: Judge, record: Record) -> Outcome:
     """Serve until QEMU is gone, or SIGTERM or SIGINT comes.
 
-    :raise AddressError: the listening socket cannot be made, or QEMU cannot be reached or started.
-    :raise MonitorError: QEMU does not answer as QEMU does.
+    :raise GlueError: the listening socket cannot be made, QEMU cannot be reached or started, or
+        does not answer as QEMU does.
     """
     listener = _listener(options)
     try:
@@ -96,13 +97,13 @@ async def run(options: GuardOptions, judge: Judge, record: Record) -> Outcome:
 def _listener(options: GuardOptions) -> socket.socket:
     if options.listen_fds:
         if len(options.listen_fds) > 1:
-            raise AddressError(
+            raise ListenError(
                 f"systemd passed {len(options.listen_fds)} sockets; the guard takes one",
                 "leave one ListenStream= in the socket unit",
             )
         return socket.socket(fileno=options.listen_fds[0])
     if options.listen is None:
-        raise AddressError("nowhere to listen", "give --listen, or start the guard by its socket")
+        raise ListenError("nowhere to listen", "give --listen, or start the guard by its socket")
     return listen(options.listen, mode=options.mode)
 
 
@@ -151,7 +152,7 @@ class _Guard:
         try:
             pid = launched.process.pid
             reason = await self._box.serve(launched.sock, self._ready, pid)
-        except MonitorError as exc:
+        except GlueError as exc:
             reason = str(exc)
         try:
             async with asyncio.timeout(_END_SECONDS):
@@ -173,7 +174,7 @@ class _Guard:
             try:
                 sock = await asyncio.to_thread(connect, options.qmp)
                 reason = await self._box.serve(sock, self._ready, options.qemu_pid)
-            except (AddressError, MonitorError) as exc:
+            except GlueError as exc:
                 if pause is None:
                     raise
                 reason = str(exc)
@@ -195,8 +196,8 @@ class _Guard:
             monitor = self._box.monitor
             try:
                 if monitor:
-                    await monitor.execute("query-status", timeout=limit)
+                    await monitor.execute("query-status", seconds=limit)
                 notify(WATCHDOG="1", STATUS=self._record.last)
-            except MonitorError as exc:
+            except GlueError as exc:
                 self._record.error("watchdog", reason=str(exc))
             await asyncio.sleep(limit / 3)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import ClassVar, Protocol
 
-from planner.findings import Finding
+from planner.findings import Finding, Severity
+from qmp_glue.asks import Asks
 from qmp_glue.guard.values import Json
 
 __all__ = [
-    "Everything",
+    "NO_DEVICE",
+    "QEMU_REFUSES",
+    "CannotJudgeError",
     "Journal",
     "Judge",
     "Pass",
     "PassedFd",
+    "Peer",
     "Refuse",
     "Rewrite",
-    "Session",
-    "Silence",
     "Verdict",
 ]
 
@@ -28,6 +30,8 @@ __all__ = [
 class Pass:
     """The command may go to QEMU as it is."""
 
+    #: What the record and the commands call it.
+    word: ClassVar[str] = "pass"
     #: Why, when it is worth a word.
     note: str = ""
     findings: tuple[Finding, ...] = ()
@@ -39,6 +43,7 @@ class Pass:
 class Rewrite:
     """The command goes to QEMU changed; the caller sees the reply to the changed one."""
 
+    word: ClassVar[str] = "steer"
     command: dict[str, Json]
     note: str = ""
     findings: tuple[Finding, ...] = ()
@@ -49,14 +54,29 @@ class Rewrite:
 class Refuse:
     """The command does not reach QEMU; *desc* is what the caller is told."""
 
+    word: ClassVar[str] = "refuse"
     desc: str
     findings: tuple[Finding, ...] = ()
     map_hash: str = ""
     #: True when the command could not be judged, as opposed to judged and found wrong.
     unjudged: bool = False
 
+    @classmethod
+    def of(cls, findings: Sequence[Finding]) -> Refuse:
+        """Refuse for *findings*; the worst gives the words of the QMP error."""
+        errors = [each for each in findings if each.severity is Severity.ERROR] or findings
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        return cls(f"guestmap {errors[0].code}: {errors[0].message}{more}", tuple(findings))
+
 
 Verdict = Pass | Rewrite | Refuse
+
+QEMU_REFUSES = Pass("QEMU refuses it")
+NO_DEVICE = Pass("no device is assigned")
+
+
+class CannotJudgeError(Exception):
+    """The facts for a judgement cannot be had; the message says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,31 +98,14 @@ class PassedFd:
         return cls(path, os.fstat(fd).st_rdev)
 
 
-class Session(Protocol):
-    """The guard's own way to QEMU, while a command is judged."""
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """QEMU's process, as far as it is known beside what QEMU says of itself."""
 
-    @property
-    def passed(self) -> Mapping[str, PassedFd]:
-        """Descriptors the client has passed, by the name given to getfd."""
-        ...
-
-    @property
-    def peer_pid(self) -> int | None:
-        """Process id of QEMU as the socket knows it; None over TCP."""
-        ...
-
-    async def execute(
-        self,
-        command: str,
-        arguments: Mapping[str, Json] | None = None,
-        *,
-        timeout: float | None = ...,
-    ) -> Any:
-        """Run a command of the guard's own and return QEMU's answer.
-
-        :raise MonitorError: QEMU refused, did not answer in time, or is gone.
-        """
-        ...
+    #: None over TCP, and where the socket knows somebody else's.
+    pid: int | None = None
+    #: Descriptors that were passed to it, by the name given to getfd.
+    passed: dict[str, PassedFd] = field(default_factory=dict)
 
 
 class Judge(Protocol):
@@ -112,7 +115,7 @@ class Judge(Protocol):
         """Say at once whether the command needs a judgement; called for every command."""
         ...
 
-    async def judge(self, command: dict[str, Json], session: Session) -> Verdict:
+    async def judge(self, command: dict[str, Json], asks: Asks, peer: Peer) -> Verdict:
         """Judge one command; every earlier command of the client is already done or will be."""
         ...
 
@@ -131,32 +134,3 @@ class Journal(Protocol):
     def error(self, name: str, **facts: object) -> None:
         """Take down something that should not have happened."""
         ...
-
-
-@dataclass(slots=True)
-class Everything:
-    """A judge that passes everything, for measuring and for tests of the middlebox alone."""
-
-    #: Commands that are sent through :meth:`judge` all the same.
-    names: frozenset[str] = field(default=frozenset())
-
-    def concerns(self, command: Mapping[str, Json]) -> bool:
-        """Concern itself with the listed names only."""
-        return command.get("execute") in self.names
-
-    async def judge(self, command: dict[str, Json], session: Session) -> Verdict:
-        """Pass."""
-        return Pass()
-
-
-class Silence:
-    """A journal that keeps nothing."""
-
-    def judged(self, command: Mapping[str, Json], verdict: Verdict, seconds: float) -> None:
-        """Drop it."""
-
-    def event(self, name: str, **facts: object) -> None:
-        """Drop it."""
-
-    def error(self, name: str, **facts: object) -> None:
-        """Drop it."""

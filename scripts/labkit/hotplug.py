@@ -16,6 +16,7 @@ from labkit.guarded import guard
 from labkit.inner import Bench
 from labkit.qmp import Client, GoneError
 from labkit.scenes import Scene, Step
+from qmp_glue.addresses import MonitorAddress
 from qmp_glue.guard.policy import Policy, PolicyOptions
 from qmp_glue.guard.verdicts import Refuse, Verdict
 from qmp_glue.session import Session
@@ -77,9 +78,9 @@ def play(bench: Bench, facts: Path, scene: Scene) -> Outcome:
 
 def _judge(policy: Policy, bench: Bench, step: Step) -> Verdict:
     async def judge() -> Verdict:
-        async with await Session.open(str(bench.socket)) as session:
+        async with await Session.open(MonitorAddress(path=str(bench.socket))) as session:
             command = {"execute": step.command, "arguments": step.arguments}
-            return await policy.judge(command, session, {}, None)
+            return await policy.judge(command, session)
 
     return asyncio.run(judge())
 

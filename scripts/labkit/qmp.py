@@ -1,11 +1,13 @@
-"""A bare QMP client: no judgement, no retries; it says when QEMU is gone."""
+"""The blocking QMP client of the lab, the benches and the tests: no judgement, no retries.
+
+It sees bytes, says when QEMU is gone, and shares nothing with what is measured or tested.
+"""
 
 from __future__ import annotations
 
 import json
 import socket
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 __all__ = ["Client", "GoneError", "Reply"]
@@ -17,59 +19,108 @@ _SECONDS = 60.0
 Reply = tuple[Any, str]
 
 
-class GoneError(Exception):
+class GoneError(ConnectionError):
     """The monitor closed: QEMU has ended."""
 
 
 class Client:
     """One connection to a monitor, or to a guard in its place."""
 
-    def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(_SECONDS)
-        self._socket.connect(str(path))
-        self._lines = self._socket.makefile("rb")
-        self._read()
-        self.execute("qmp_capabilities")
+    def __init__(
+        self, path: Path | str, *, caps: bool = True, oob: bool = False, seconds: float = _SECONDS
+    ) -> None:
+        """Connect and, with *caps*, negotiate."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(seconds)
+        self._rest = b""
+        self._count = 0
+        #: Events that came before a reply that was waited for.
+        self.events: list[dict[str, Any]] = []
+        try:
+            self.sock.connect(str(path))
+            if caps:
+                self.greeting = self.message()
+                enable = {"enable": ["oob"]} if oob else {}
+                assert self.command("qmp_capabilities", **enable) == {"return": {}}
+        except BaseException:
+            self.sock.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._lines.close()
-        self._socket.close()
+    def __exit__(self, *_: object) -> None:
+        self.sock.close()
 
-    def execute(self, command: str, arguments: dict[str, Any] | None = None) -> Reply:
-        """Run a command.
+    def send(self, data: bytes) -> None:
+        """Send bytes as they are.
 
         :raise GoneError: QEMU ended.
         """
-        asked: dict[str, Any] = {"execute": command}
-        if arguments is not None:
-            asked["arguments"] = arguments
         try:
-            self._socket.sendall(json.dumps(asked).encode() + b"\n")
-        except OSError as error:
-            raise GoneError from error
-        while True:
-            said = self._read()
-            if "return" in said:
-                return said["return"], ""
-            if "error" in said:
-                return None, str(said["error"]["desc"])
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            line = self._lines.readline()
+            self.sock.sendall(data)
         except ConnectionError as error:
             raise GoneError from error
-        if not line:
+
+    def line(self) -> bytes:
+        """Return the next message as bytes; empty at the end."""
+        while b"\n" not in self._rest:
+            data = self.sock.recv(1 << 20)
+            if not data:
+                rest, self._rest = self._rest, b""
+                return rest
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line + b"\n"
+
+    def message(self) -> dict[str, Any]:
+        """Return the next message.
+
+        :raise GoneError: there is none.
+        """
+        try:
+            data = self.line()
+        except ConnectionError as error:
+            raise GoneError from error
+        if not data:
             raise GoneError
-        said = json.loads(line)
-        assert isinstance(said, dict)
-        return said
+        found: dict[str, Any] = json.loads(data)
+        return found
+
+    def reply(self) -> dict[str, Any]:
+        """Return the next message that is no event."""
+        while "event" in (found := self.message()):
+            self.events.append(found)
+        return found
+
+    def ask(self, command: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run a command; return the reply without its id.
+
+        :raise GoneError: QEMU ended.
+        """
+        self._count += 1
+        told: dict[str, Any] = {"execute": command, "id": self._count}
+        if arguments:
+            told["arguments"] = arguments
+        self.send(json.dumps(told).encode())
+        found = self.reply()
+        assert found.pop("id") == self._count
+        return found
+
+    def command(self, name: str, /, **arguments: Any) -> dict[str, Any]:
+        """Run a command as :meth:`ask` does; ``_`` in a key stands for ``-``."""
+        return self.ask(name, {key.replace("_", "-"): each for key, each in arguments.items()})
+
+    def execute(self, command: str, arguments: dict[str, Any] | None = None) -> Reply:
+        """Run a command as :meth:`ask` does, and take the reply apart."""
+        found = self.ask(command, arguments)
+        return found.get("return"), str(found["error"]["desc"]) if "error" in found else ""
+
+    def ended(self) -> bool:
+        """Wait for the peer to close; say whether it did."""
+        try:
+            while self.line():
+                pass
+        except ConnectionError:
+            pass
+        return True

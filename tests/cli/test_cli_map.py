@@ -52,7 +52,7 @@ def test_the_model_as_json() -> None:
         ((), "give a QEMU command line after --, or --qmp and an address"),
         (("--qmp", "unix:x", "--", "qemu"), "give a QEMU command line after --, or --qmp"),
         (("--model", "--probe", "--", "qemu"), "--probe, --model and --qmp exclude each other"),
-        (("--qmp", "nonsense"), "'nonsense' is not unix:PATH or HOST:PORT"),
+        (("--qmp", "nonsense"), "'nonsense' is not an address; write unix:PATH"),
         (("--", "qemu", "-frob"), "option '-frob' is not one of QEMU 7.2 to 11.1"),
         (("--model", "--", "qemu", "-frob"), "option '-frob' is not one of QEMU 7.2 to 11.1"),
         (

@@ -212,7 +212,7 @@ def test_a_layout_with_mistakes_is_told_like_lint(tmp_path: Path) -> None:
         (("--",), "give a QEMU command line after --"),
         ((LAYOUT, "m.png"), "'m.png' has no suffix that says a format (.txt, .text, .svg, .html"),
         (("missing.yaml",), "missing.yaml cannot be read: No such file or directory"),
-        (("--qmp", "nonsense"), "'nonsense' is not unix:PATH or HOST:PORT"),
+        (("--qmp", "nonsense"), "'nonsense' is not an address; write unix:PATH"),
         (("--host", "missing", AMD), "missing cannot be read"),
         (("--json", "--format", "svg", LAYOUT), "--json and --format exclude each other"),
         ((LAYOUT, "missing/m.svg"), "missing/m.svg cannot be written: No such file or directory"),
@@ -331,7 +331,7 @@ def test_diff_as_pictures_marks_what_changed(plan: Path, virt_map: Path, tmp_pat
         (("-", "-"), "only one of A and B can be standard input"),
         (("-u", AMD, AMD, "-.svg"), "--unified is text"),
         ((AMD, "--model", "--", *VIRT), "'puchatek' and 'qemu-system-aarch64' have nothing to"),
-        ((AMD, "--qmp", "nonsense"), "'nonsense' is not unix:PATH or HOST:PORT"),
+        ((AMD, "--qmp", "nonsense"), "'nonsense' is not an address; write unix:PATH"),
     ],
 )
 def test_what_cannot_be_compared(args: tuple[str, ...], why: str) -> None:

@@ -17,46 +17,24 @@ from click.testing import CliRunner, Result
 
 from planner.cli.map import command
 from qmp_glue import session
+from qmp_glue.addresses import parse_monitor
 from qmp_glue.errors import GarbageError, LostError, SilentError, UnreachableError
 from qmp_glue.live import live_map
 from qmp_glue.probe import probe
-from qmp_glue.session import parse_address
 
 
 def run(*args: str) -> Result:
     return CliRunner().invoke(command, args)
 
 
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("unix:/run/vm.sock", "/run/vm.sock"),
-        ("unix:vm.sock,server=on,wait=off", "vm.sock"),
-        ("/run/vm.sock", "/run/vm.sock"),
-        ("localhost:4444", ("localhost", 4444)),
-        ("tcp:10.0.0.1:4444,server", ("10.0.0.1", 4444)),
-        (":4444", ("localhost", 4444)),
-        ("[::1]:4444", ("::1", 4444)),
-    ],
-)
-def test_addresses_as_qemu_spells_them(text: str, address: object) -> None:
-    assert parse_address(text) == address
-
-
-@pytest.mark.parametrize("text", ["", "unix:", "vm", "host:port", "host:99999"])
-def test_what_is_no_address(text: str) -> None:
-    with pytest.raises(ValueError, match=r"unix:"):
-        parse_address(text)
-
-
 def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(UnreachableError, match="No such file or directory"):
-        live_map(f"unix:{tmp_path}/none")
+        live_map(parse_monitor(f"unix:{tmp_path}/none"))
     dead = tmp_path / "dead"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(dead))
     with pytest.raises(UnreachableError, match="Connection refused"):
-        live_map(f"unix:{dead}")
+        live_map(parse_monitor(f"unix:{dead}"))
 
 
 @contextlib.contextmanager
@@ -103,7 +81,7 @@ def test_somebody_else_there(
     monkeypatch.setattr(session.Session.open.__func__, "__defaults__", ("", 0.3))  # type: ignore[attr-defined]
     path = tmp_path / "socket"
     with answering(path, data, close=close), pytest.raises(kind, match=why):
-        live_map(f"unix:{path}")
+        live_map(parse_monitor(f"unix:{path}"))
 
 
 @pytest.fixture
@@ -128,7 +106,7 @@ def running(tmp_path: Path) -> Iterator[tuple[list[str], Path]]:
 @pytest.mark.qemu
 def test_a_running_qemu_has_the_map_of_its_probe(running: tuple[list[str], Path]) -> None:
     words, path = running
-    live, probed = live_map(f"unix:{path}"), probe(words).map
+    live, probed = live_map(parse_monitor(f"unix:{path}")), probe(words).map
     assert live.source == "live"
     assert (live.regions, live.windows, live.qemu) == (probed.regions, probed.windows, probed.qemu)
 

@@ -34,7 +34,7 @@ def is_gone(pid: int) -> bool:
         ("closes", LostError, "closed its monitor without a word and goes on running"),
         ("garbage", GarbageError, "what answered is not a QMP monitor"),
         ("not-a-greeting", GarbageError, "what answered is not a QMP monitor"),
-        ("no-version", GarbageError, "the greeting has no QEMU version"),
+        ("no-version", GarbageError, "did not tell QEMU's version"),
         ("refuses", StartError, "refused to start: unsupported machine type"),
         ("wordless", StartError, "ended with exit code 7 and said nothing"),
         ("leaves", StartError, "ended without opening its monitor"),

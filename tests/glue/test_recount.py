@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from planner.cli.new import command
+from qmp_glue.addresses import parse_monitor
 from qmp_glue.errors import GarbageError
 from qmp_glue.recount import recount
 
@@ -80,7 +81,7 @@ def played(folder: Path, answers: Mapping[str, Any]) -> Iterator[str]:
 def told(folder: Path, **changes: Any) -> str:
     answers = {key: value for key, value in {**ANSWERS, **changes}.items() if value is not None}
     with played(folder, answers) as address:
-        return " ".join(recount(address, folder).argv)
+        return " ".join(recount(parse_monitor(address), folder).argv)
 
 
 def test_a_command_line_that_asks_for_the_same(tmp_path: Path) -> None:

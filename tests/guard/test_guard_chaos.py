@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 from kit import ROOT
-from kit.guard import Qmp, Vm, listening, running, wait_for
+from kit.guard import Vm, listening, running, wait_for
+from labkit.qmp import Client
 
 from planner.span import GIB, MIB, Span
 
@@ -119,7 +120,7 @@ def command(rng: random.Random, number: int) -> bytes:
 
 def behave(rng: random.Random, path: Path, number: int, *, large: bool) -> None:
     """Be one client for a while; be cut off, or cut oneself off, anywhere."""
-    with contextlib.suppress(OSError, AssertionError), Qmp(path) as client:
+    with contextlib.suppress(OSError, AssertionError), Client(path) as client:
         for step in range(rng.randint(3, 12)):
             data = command(rng, number * 100 + step)
             if rng.random() < 0.3:
@@ -186,9 +187,9 @@ def test_chaos(seed: int, tmp_path: Path) -> None:
                     guard.wait(30)
                     guard = start_guard(tmp_path, tap_path)
                 # Whatever happened: the next client is served.
-                with Qmp(tmp_path / "guard.sock") as client:
+                with Client(tmp_path / "guard.sock") as client:
                     assert client.command("query-name") == {"return": {}}
-                with Qmp(vm.truth) as truth:
+                with Client(vm.truth) as truth:
                     for entry in truth.command("query-memory-devices")["return"]:
                         data = entry["data"]
                         span = Span.sized(data["addr"], data["size"])

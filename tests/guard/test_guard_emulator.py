@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 from kit import ROOT
-from kit.guard import Qmp, wait_for
+from kit.guard import wait_for
+from labkit.qmp import Client
 
 from planner.span import GIB, MIB
-from qmp_glue.guard.addresses import AddressError
+from qmp_glue.errors import StartError
 from qmp_glue.guard.emulator import take_over
 
 #: As libvirt 9.0 writes it.
@@ -82,7 +83,7 @@ def test_a_question_passes(args: Sequence[str]) -> None:
     ],
 )
 def test_a_guest_without_a_monitor_to_take_over_is_refused(args: list[str], count: int) -> None:
-    with pytest.raises(AddressError, match=f"qemu is given {count} control monitors at listening"):
+    with pytest.raises(StartError, match=f"qemu is given {count} control monitors at listening"):
         take_over(["qemu", *args])
 
 
@@ -133,7 +134,7 @@ def _guard_of(folder: Path) -> int:
 
 @pytest.mark.qemu
 def test_libvirts_process_is_qemu_and_its_monitor_the_guard(tmp_path: Path) -> None:
-    with started(tmp_path, "-qmp", "null") as (process, path), Qmp(path) as client:
+    with started(tmp_path, "-qmp", "null") as (process, path), Client(path) as client:
         assert _comm(process.pid).startswith("qemu")
         guard = _guard_of(tmp_path)
         assert Path(f"/proc/{guard}/stat").read_text().split()[3] != str(process.pid)
@@ -146,7 +147,7 @@ def test_libvirts_process_is_qemu_and_its_monitor_the_guard(tmp_path: Path) -> N
         assert device["data"]["addr"] == 5 * GIB
         client.sock.close()
         # libvirtd comes back after a restart.
-        with Qmp(path) as again:
+        with Client(path) as again:
             again.command("quit")
             assert again.ended()
         assert process.wait(20) == 0
@@ -160,18 +161,18 @@ def test_libvirts_process_is_qemu_and_its_monitor_the_guard(tmp_path: Path) -> N
 
 @pytest.mark.qemu
 def test_nobody_waits_for_a_dead_guard(tmp_path: Path) -> None:
-    with started(tmp_path) as (process, path), Qmp(path) as client:
+    with started(tmp_path) as (process, path), Client(path) as client:
         os.kill(_guard_of(tmp_path), signal.SIGKILL)
         assert client.ended()
         with pytest.raises(ConnectionRefusedError):
-            Qmp(path)
+            Client(path)
         assert process.poll() is None
 
 
 @pytest.mark.qemu
 def test_what_qemu_says_at_its_end_is_passed_on(tmp_path: Path) -> None:
     with started(tmp_path, "-device", "nosuch") as (process, path):
-        with Qmp(path, caps=False) as client:
+        with Client(path, caps=False) as client:
             assert client.ended()
         assert process.wait(20) == 1
     said = (tmp_path / "err").read_text()

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from kit.guard import Guard, Memory, Qmp, Vm, running
+from kit.guard import Guard, Memory, Vm, running
+from labkit.qmp import Client
 
 from planner.host.profile import Scope
 from planner.span import GIB, MIB, Span, SpanSet
-from qmp_glue.guard.policy import Policy, PolicyJudge, PolicyOptions
+from qmp_glue.guard.policy import Policy, PolicyOptions
 from qmp_glue.guard.verdicts import Rewrite
 
 pytestmark = pytest.mark.qemu
@@ -60,13 +61,13 @@ def host_file(folder: Path, holes: list[Span]) -> str:
 
 def guard_of(folder: Path, vm: Vm, holes: list[Span], **options: Any) -> Guard:
     chosen = PolicyOptions(host=host_file(folder, holes), scope=Scope.HOST, **options)
-    return Guard(folder, vm.qmp, PolicyJudge(Policy(chosen)), Memory())
+    return Guard(folder, vm.qmp, Policy(chosen), Memory())
 
 
 class Bench:
     """A VM, a guard in front of it, a client of the guard and one of the truth."""
 
-    def __init__(self, machine: str, vm: Vm, guard: Guard, client: Qmp, truth: Qmp) -> None:
+    def __init__(self, machine: str, vm: Vm, guard: Guard, client: Client, truth: Client) -> None:
         self.machine = machine
         self.base = BASE[machine]
         self.vm = vm
@@ -108,8 +109,8 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     with (
         running(vm_of(machine, tmp_path)) as vm,
         running(guard_of(tmp_path, vm, [HOLE[machine]])) as guard,
-        Qmp(guard.path) as client,
-        Qmp(vm.truth) as truth,
+        Client(guard.path) as client,
+        Client(vm.truth) as truth,
     ):
         yield Bench(machine, vm, guard, client, truth)
 
@@ -218,8 +219,8 @@ def test_without_steering_it_is_refused(tmp_path: Path) -> None:
     with (
         running(vm_of("q35", tmp_path)) as vm,
         running(guard_of(tmp_path, vm, [HOLE["q35"]], steer=False)) as guard,
-        Qmp(guard.path) as client,
-        Qmp(vm.truth) as truth,
+        Client(guard.path) as client,
+        Client(vm.truth) as truth,
     ):
         bench = Bench("q35", vm, guard, client, truth)
         assert bench.add("pc-dimm", GIB) == {"return": {}}
@@ -290,8 +291,8 @@ def test_unreadable_facts_refuse_and_fail_open_passes(tmp_path: Path) -> None:
         with (
             running(vm_of("q35", folder)) as vm,
             running(guard_of(folder, vm, [], fail_open=fail_open)) as guard,
-            Qmp(guard.path) as client,
-            Qmp(vm.truth) as truth,
+            Client(guard.path) as client,
+            Client(vm.truth) as truth,
         ):
             (folder / "host.txt").unlink()
             reply = Bench("q35", vm, guard, client, truth).add("pc-dimm", GIB)
@@ -307,8 +308,8 @@ def test_a_truncated_file_is_no_freedom(tmp_path: Path) -> None:
     with (
         running(vm_of("q35", tmp_path)) as vm,
         running(guard_of(tmp_path, vm, [])) as guard,
-        Qmp(guard.path) as client,
-        Qmp(vm.truth) as truth,
+        Client(guard.path) as client,
+        Client(vm.truth) as truth,
     ):
         (tmp_path / "host.txt").write_text(
             "/sys/kernel/iommu_groups/3/reserved_regions:0x00000000fee00000 0x00000000"
@@ -318,12 +319,12 @@ def test_a_truncated_file_is_no_freedom(tmp_path: Path) -> None:
 
 
 def test_with_nothing_assigned_scope_assigned_needs_no_facts(tmp_path: Path) -> None:
-    judge = PolicyJudge(Policy(PolicyOptions(host=str(tmp_path / "none"))))
+    judge = Policy(PolicyOptions(host=str(tmp_path / "none")))
     with (
         running(vm_of("q35", tmp_path)) as vm,
         running(Guard(tmp_path, vm.qmp, judge)) as guard,
-        Qmp(guard.path) as client,
-        Qmp(vm.truth) as truth,
+        Client(guard.path) as client,
+        Client(vm.truth) as truth,
     ):
         assert Bench("q35", vm, guard, client, truth).add("pc-dimm", GIB) == {"return": {}}
 
@@ -342,7 +343,7 @@ def test_a_state_that_may_fill_a_hole_is_not_loaded(tmp_path: Path, *, reaches: 
     with (
         running(vm),
         running(guard_of(tmp_path, vm, [HOLE["q35"]])) as guard,
-        Qmp(guard.path) as client,
+        Client(guard.path) as client,
     ):
         told = client.command("migrate-incoming", uri=uri)
         human = {"command-line": f"migrate_incoming {uri}"}
@@ -389,8 +390,8 @@ def test_no_sequence_puts_memory_where_it_may_not_be(
     with (
         running(vm_of(machine, folder)) as vm,
         running(guard_of(folder, vm, spans)) as guard,
-        Qmp(guard.path) as client,
-        Qmp(vm.truth) as truth,
+        Client(guard.path) as client,
+        Client(vm.truth) as truth,
     ):
         bench = Bench(machine, vm, guard, client, truth)
         refused: list[Refused] = []
@@ -475,7 +476,7 @@ def assert_clear(bench: Bench, holes: list[Span]) -> None:
 
 def assert_needed(machine: str, folder: Path, holes: list[Span], refused: Refused) -> None:
     """Rebuild the memory there was, without a guard, and repeat: QEMU puts it into a hole."""
-    with running(vm_of(machine, folder)) as vm, Qmp(vm.truth) as truth:
+    with running(vm_of(machine, folder)) as vm, Client(vm.truth) as truth:
 
         def run(name: str, **arguments: Any) -> None:
             assert truth.command(name, **arguments) == {"return": {}}

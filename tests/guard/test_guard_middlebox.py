@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.guard import Guard, Memory, Qmp, Vm, running, wait_for
+from kit.guard import Everything, Guard, Memory, Vm, running, wait_for
+from labkit.qmp import Client
 from qemu.qmp import QMPClient
 from qemu.qmp.error import QMPError
 
+from qmp_glue.asks import Asks
 from qmp_glue.guard.values import Json
-from qmp_glue.guard.verdicts import Everything, Pass, Refuse, Rewrite, Session, Verdict
+from qmp_glue.guard.verdicts import Pass, Peer, Refuse, Rewrite, Verdict
 
 pytestmark = pytest.mark.qemu
 
@@ -48,7 +50,7 @@ _VARIES = re.compile(rb'"(seconds|microseconds|pid|filename|fdset-id|fd)": ?("[^
 
 def transcript(path: Path, writes: list[bytes], marks: list[bytes]) -> bytes:
     """Send *writes*, one after the other's mark was seen; return everything that was said."""
-    with Qmp(path, caps=False) as client:
+    with Client(path, caps=False) as client:
         said = client.line()
         for data, mark in zip(writes, marks, strict=True):
             client.send(data)
@@ -213,7 +215,7 @@ def test_any_bytes_are_answered_as_qemu_answers_them(vm: Vm, guard: Guard) -> No
 
 
 def test_input_in_pieces_and_a_large_message(vm: Vm, guard: Guard) -> None:
-    with Qmp(guard.path) as client:
+    with Client(guard.path) as client:
         for byte in b"{ 'execute' :\n 'query-status', 'id': 'bytes' }":
             client.send(bytes([byte]))
         assert client.message()["id"] == "bytes"
@@ -227,14 +229,14 @@ def test_out_of_band_overtakes_a_judgement(tmp_path: Path, vm: Vm) -> None:
     gate = threading.Event()
 
     class Slow(Everything):
-        async def judge(self, command: dict[str, Json], session: Session) -> Verdict:
-            await session.execute("query-status")
+        async def judge(self, command: dict[str, Json], asks: Asks, peer: Peer) -> Verdict:
+            await asks.execute("query-status")
             while not gate.is_set():
                 await asyncio.sleep(0.01)
             return Pass()
 
     judge = Slow(frozenset({"stop"}))
-    with running(Guard(tmp_path, vm.qmp, judge)) as guard, Qmp(guard.path, oob=True) as client:
+    with running(Guard(tmp_path, vm.qmp, judge)) as guard, Client(guard.path, oob=True) as client:
         client.send(b'{"execute":"query-name","id":1}{"execute":"stop","id":2}')
         client.send(b'{"execute":"query-name","id":3}{"exec-oob":"query-yank","id":4}')
         # The stop is held, and with it what follows; 4 comes through, even ahead of 1.
@@ -248,7 +250,7 @@ def test_out_of_band_overtakes_a_judgement(tmp_path: Path, vm: Vm) -> None:
 
 def test_verdicts_take_their_place_in_the_order(tmp_path: Path, vm: Vm) -> None:
     class Opinion(Everything):
-        async def judge(self, command: dict[str, Json], session: Session) -> Verdict:
+        async def judge(self, command: dict[str, Json], asks: Asks, peer: Peer) -> Verdict:
             told = command["arguments"]["path"]
             if told == "/refuse":
                 return Refuse("guestmap: no")
@@ -260,7 +262,7 @@ def test_verdicts_take_their_place_in_the_order(tmp_path: Path, vm: Vm) -> None:
 
     journal = Memory()
     judge = Opinion(frozenset({"qom-list"}))
-    with running(Guard(tmp_path, vm.qmp, judge, journal)) as guard, Qmp(guard.path) as client:
+    with running(Guard(tmp_path, vm.qmp, judge, journal)) as guard, Client(guard.path) as client:
         for at, path in enumerate(["/refuse", "/rewrite", "/break", "/machine"]):
             client.send(b'{"execute":"query-status","id":"s%d"}{"e":}' % at)
             told = {"execute": "qom-list", "arguments": {"path": path}, "id": at}
@@ -281,7 +283,7 @@ def test_verdicts_take_their_place_in_the_order(tmp_path: Path, vm: Vm) -> None:
 
 
 def test_events_come_through_and_only_after_negotiation(vm: Vm, guard: Guard) -> None:
-    with Qmp(guard.path, caps=False) as client, Qmp(vm.truth) as truth:
+    with Client(guard.path, caps=False) as client, Client(vm.truth) as truth:
         client.message()
         truth.command("cont")
         truth.command("stop")
@@ -292,7 +294,7 @@ def test_events_come_through_and_only_after_negotiation(vm: Vm, guard: Guard) ->
 
 
 def test_clients_take_turns(vm: Vm, guard: Guard) -> None:
-    first = Qmp(guard.path)
+    first = Client(guard.path)
     second = socket.socket(socket.AF_UNIX)
     with second:
         second.connect(str(guard.path))
@@ -311,19 +313,19 @@ def test_clients_take_turns(vm: Vm, guard: Guard) -> None:
 
 def test_a_second_client_can_be_told(tmp_path: Path, vm: Vm) -> None:
     with running(Guard(tmp_path, vm.qmp, refuse_second=True)) as guard:
-        with Qmp(guard.path), Qmp(guard.path, caps=False) as other:
+        with Client(guard.path), Client(guard.path, caps=False) as other:
             assert "another client is connected" in other.message()["error"]["desc"]
             assert other.ended()
 
         def served() -> bool:
-            with Qmp(guard.path, caps=False) as again:
+            with Client(guard.path, caps=False) as again:
                 return "QMP" in again.message()
 
         wait_for(served)
 
 
 def test_a_client_that_stops_writing_is_still_answered(guard: Guard) -> None:
-    with Qmp(guard.path, caps=False) as client:
+    with Client(guard.path, caps=False) as client:
         client.message()
         client.send(b'{"execute":"qmp_capabilities","id":0}')
         client.send(b'{"execute":"query-status","id":1}' * 100)
@@ -336,18 +338,18 @@ def test_a_client_that_stops_writing_is_still_answered(guard: Guard) -> None:
 def test_a_client_that_does_not_read_is_let_go(tmp_path: Path, vm: Vm) -> None:
     journal = Memory()
     with running(Guard(tmp_path, vm.qmp, journal=journal, stall_seconds=0.5)) as guard:
-        with Qmp(guard.path) as client:
+        with Client(guard.path) as client:
             client.sock.settimeout(60)
             ask = b'{"execute":"query-qmp-schema"}'
             client.send(ask * 40)
             wait_for(lambda: "client-gone" in journal.names(), "letting go")
-        with Qmp(guard.path) as client:
+        with Client(guard.path) as client:
             assert client.command("query-name") == {"return": {}}
     assert ("client-gone", {"reason": "the client took nothing for 0.5 s"}) in journal.lines
 
 
 def test_when_qemu_dies_the_client_hears_all_and_is_let_go(vm: Vm, guard: Guard) -> None:
-    with Qmp(guard.path) as client:
+    with Client(guard.path) as client:
         client.send(b'{"execute":"quit","id":1}')
         seen = []
         while line := client.line():
@@ -359,13 +361,13 @@ def test_when_qemu_dies_the_client_hears_all_and_is_let_go(vm: Vm, guard: Guard)
 
 def test_when_the_guard_dies_qemu_lives_and_its_monitor_is_free(tmp_path: Path, vm: Vm) -> None:
     for _ in range(3):
-        with running(Guard(tmp_path, vm.qmp)) as guard, Qmp(guard.path) as client:
+        with running(Guard(tmp_path, vm.qmp)) as guard, Client(guard.path) as client:
             assert client.command("query-name") == {"return": {}}
-    with Qmp(vm.qmp) as client:
+    with Client(vm.qmp) as client:
         assert client.command("query-status")["return"]["status"] == "prelaunch"
 
 
-def send_with_fds(client: Qmp, data: bytes, *fds: int) -> None:
+def send_with_fds(client: Client, data: bytes, *fds: int) -> None:
     rights = array.array("i", fds).tobytes()
     client.sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
 
@@ -383,7 +385,7 @@ def test_descriptors_reach_qemu_with_their_command(tmp_path: Path, vm: Vm, guard
                 continue
         return found
 
-    with Qmp(guard.path) as client:
+    with Client(guard.path) as client:
         # Several in flight at once, and one set sent ahead of its command.
         for at in (0, 1, 2):
             client.send(b'{"execute":"query-name","id":"before"}')
@@ -464,7 +466,7 @@ def test_memory_stays_flat_over_many_commands(guard: Guard) -> None:
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1])
 
-    with Qmp(guard.path) as client:
+    with Client(guard.path) as client:
         ask = b'{"execute":"query-name","id":1}' * 50
 
         def ask_1000() -> None:

@@ -6,24 +6,25 @@ import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from kit.guard import Qmp, Vm, running
+from kit.guard import Vm, running
+from labkit.qmp import Client
 
 from planner.host.profile import Scope
 from planner.host.read import read_host
 from planner.judge.forbidden import bind
 from planner.judge.hotplug import Plug, judge_memory, place_of
 from planner.span import GIB, MIB, Span, SpanSet
+from qmp_glue.asks import Asks, QemuVersion
 from qmp_glue.errors import CommandError
 from qmp_glue.guard.assigned import Assigned, UnknownDeviceError, named_by
 from qmp_glue.guard.commands import HMP_HARMLESS
 from qmp_glue.guard.facts import memory_reach
 from qmp_glue.guard.hmp import NotUnderstoodError, harmless, understand
 from qmp_glue.guard.policy import Policy, PolicyOptions
-from qmp_glue.guard.verdicts import Pass, PassedFd, Refuse, Rewrite, Verdict
-from qmp_glue.session import Session
+from qmp_glue.guard.verdicts import Pass, PassedFd, Peer, Refuse, Rewrite, Verdict
 
 AMD = "0x000000fd00000000 0x000000ffffffffff reserved\n"
 MSI = "0x00000000fee00000 0x00000000feefffff msi\n"
@@ -60,17 +61,17 @@ def root(tmp_path: Path) -> Path:
     )
 
 
-class Canned:
+class Canned(Asks):
     """A QEMU of canned answers: a q35 guest with 1 GiB and the plugged memory given."""
 
     def __init__(self, plugged: dict[str, Span], devices: dict[str, dict[str, str]]) -> None:
         self.name = "canned"
-        self.version = "7.2.0"
+        self.version = QemuVersion(7, 2, 0, "")
         self.plugged = plugged
         self.devices = devices
 
     async def execute(
-        self, command: str, arguments: Mapping[str, Any] | None = None, seconds: float = 0
+        self, command: str, arguments: Mapping[str, Any] | None = None, seconds: float | None = 0
     ) -> Any:
         told = dict(arguments or {})
         if command == "query-memory-devices":
@@ -134,8 +135,8 @@ def judge(
     scope: Scope = Scope.ASSIGNED,
 ) -> Verdict:
     policy = Policy(PolicyOptions(host=str(root), scope=scope, sysfs=root))
-    session = cast("Session", Canned(plugged or {}, devices or {}))
-    return asyncio.run(policy.judge(command, session, passed or {}, None))
+    asks = Canned(plugged or {}, devices or {})
+    return asyncio.run(policy.judge(command, asks, Peer(None, passed or {})))
 
 
 def device_add(**arguments: Any) -> dict[str, Any]:
@@ -253,11 +254,11 @@ def test_a_character_device_is_found_through_its_number(root: Path, tmp_path: Pa
     entry.mkdir(parents=True)
     (entry / "device").symlink_to(root / "devices" / "pci0000:00" / "0000:01:00.0")
     fd = PassedFd("/dev/vfio/devices/vfio7", os.makedev(511, 7))
-    assert named_by({"fd": "x"}, {"x": fd}, None, root) == Assigned("0000:01:00.0", "3")
+    assert named_by({"fd": "x"}, Peer(None, {"x": fd}), root) == Assigned("0000:01:00.0", "3")
     with pytest.raises(UnknownDeviceError, match="no device sysfs knows"):
-        named_by({"fd": "x"}, {"x": PassedFd("/dev/null", os.makedev(1, 3))}, None, root)
+        named_by({"fd": "x"}, Peer(None, {"x": PassedFd("/dev/null", os.makedev(1, 3))}), root)
     with pytest.raises(UnknownDeviceError, match="is no VFIO or vhost device"):
-        named_by({"fd": "x"}, {"x": PassedFd("/tmp/file", 0)}, None, root)
+        named_by({"fd": "x"}, Peer(None, {"x": PassedFd("/tmp/file", 0)}), root)
 
 
 def test_a_vhost_vdpa_device_is_found_by_its_file(root: Path) -> None:
@@ -278,7 +279,7 @@ def test_a_vhost_vdpa_device_is_found_by_its_file(root: Path) -> None:
 def test_every_command_of_a_real_qemu_has_its_place(program: str, tmp_path: Path) -> None:
     machine = ["-M", "virt" if "aarch64" in program else "q35"]
     policy = Policy(PolicyOptions())
-    with running(Vm(tmp_path, program, *machine)) as vm, Qmp(vm.truth) as truth:
+    with running(Vm(tmp_path, program, *machine)) as vm, Client(vm.truth) as truth:
         names = [each["name"] for each in truth.command("query-commands")["return"]]
         human = truth.command("human-monitor-command", command_line="help")["return"]
     judged = {name for name in names if policy.concerns({"execute": name})}

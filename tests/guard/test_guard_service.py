@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 from kit import ROOT
-from kit.guard import Qmp, Vm, listening, running, wait_for
+from kit.guard import Vm, listening, running, wait_for
+from labkit.qmp import Client
 
 from planner.span import GIB, MIB
 
@@ -87,7 +88,7 @@ def test_the_socket_is_private_and_goes_with_the_guard(tmp_path: Path, vm: Vm) -
         up(process, path)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-        with Qmp(path) as client:
+        with Client(path) as client:
             assert client.command("query-name") == {"return": {}}
         taken = guestmap("guard", "--qmp", vm.truth, "--listen", path)
         assert taken.returncode == 3
@@ -118,7 +119,7 @@ def test_a_dead_guards_socket_is_replaced(tmp_path: Path, vm: Vm) -> None:
         assert path.exists()
     with program("guard", "--qmp", vm.qmp, "--listen", path) as process:
         up(process, path)
-        with Qmp(path) as client:
+        with Client(path) as client:
             assert client.command("query-name") == {"return": {}}
 
 
@@ -190,7 +191,7 @@ def test_systemd_may_pass_the_socket(tmp_path: Path, vm: Vm) -> None:
             pass_fds=[listener.fileno()],
             stderr=subprocess.DEVNULL,
         )
-    with Qmp(path) as client:
+    with Client(path) as client:
         assert client.command("query-name") == {"return": {}}
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
@@ -206,7 +207,7 @@ def test_a_qemu_of_its_own_and_its_record(tmp_path: Path, host: Path) -> None:
     args = ["guard", "--listen", path, "--host", host, "--scope", "host", "--log", log]
     with program(*args, "--metrics", metrics, "--", *qemu) as process:
         up(process, path)
-        with Qmp(path) as client:
+        with Client(path) as client:
             for at in range(3):
                 client.command(
                     "object-add", qom_type="memory-backend-ram", id=f"m{at}", size=256 * MIB
@@ -249,7 +250,7 @@ def test_qemus_own_monitors_are_named(tmp_path: Path) -> None:
     path = tmp_path / "g.sock"
     with program("guard", "--listen", path, "--log", log, "--", *qemu) as process:
         up(process, path)
-        with Qmp(path) as client:
+        with Client(path) as client:
             client.command("quit")
         process.wait(20)
     assert '"event": "other-monitor", "option": "-qmp null"' in log.read_text()
@@ -273,7 +274,7 @@ def test_another_guard_takes_over(tmp_path: Path) -> None:
         args = ["guard", "--listen", path, "--monitor", monitor, "--", *qemu]
         with program(*args) as process:
             up(process, path)
-            with Qmp(path) as client:
+            with Client(path) as client:
                 client.command("query-name")
                 found = subprocess.run(
                     ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
@@ -284,7 +285,7 @@ def test_another_guard_takes_over(tmp_path: Path) -> None:
                 assert client.ended()
         with program("guard", "--qmp", monitor, "--listen", path) as process:
             up(process, path)
-            with Qmp(path) as client:
+            with Client(path) as client:
                 status = client.command("query-status")["return"]
                 assert status["status"] == "prelaunch"
                 client.command("quit")
@@ -302,11 +303,11 @@ def test_what_is_told_on_the_command_line_is_done(tmp_path: Path, vm: Vm) -> Non
     with program(*args, "--fail-open", "--second", "refuse", "--stall", "5") as process:
         up(process, path)
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
-        with Qmp(path) as client:
+        with Client(path) as client:
             client.command("object-add", qom_type="memory-backend-ram", id="m", size=256 * MIB)
             added = client.command("device_add", driver="pc-dimm", id="d", memdev="m")
             assert added == {"return": {}}
-            with Qmp(path, caps=False) as other:
+            with Client(path, caps=False) as other:
                 assert "another client is connected" in other.message()["error"]["desc"]
 
 
@@ -328,7 +329,7 @@ def test_the_readmes_run_is_a_real_one(tmp_path: Path) -> None:
     try:
         up(process, "run/vm.sock")
         with contextlib.chdir(tmp_path):
-            client = Qmp("run/vm.sock", caps=False)
+            client = Client("run/vm.sock", caps=False)
         with client:
             lines = [client.line()]
             for each in script.splitlines():
@@ -380,9 +381,9 @@ def test_it_comes_back_with_qemu(tmp_path: Path) -> None:
         for _ in range(2):
             with running(Vm(tmp_path, "qemu-system-x86_64", *Q35)):
                 up(process, path)
-                with Qmp(path) as client:
+                with Client(path) as client:
                     assert client.command("query-name") == {"return": {}}
-                    with Qmp(tmp_path / "truth.sock") as truth:
+                    with Client(tmp_path / "truth.sock") as truth:
                         truth.command("quit")
                     assert client.ended()
         process.send_signal(signal.SIGTERM)
@@ -423,13 +424,13 @@ def test_hotplug_judges_then_performs(vm: Vm, host: Path) -> None:
     assert "nearest free address 0x140000000" in told["words"]
     code, told = ask(vm, *base, *backend, "--no-steer", dimm)
     assert (code, told["verdict"]) == (1, "refuse")
-    with Qmp(vm.truth) as truth:
+    with Client(vm.truth) as truth:
         # Nothing was left behind by the above.
         assert truth.command("query-memdev") == truth.command("query-memdev")
         assert "m1" not in str(truth.command("query-memdev"))
     code, told = ask(vm, *base, *backend, json.dumps({"driver": "pc-dimm", "memdev": "m1"}))
     assert (code, told["verdict"], told["done"]) == (0, "steer", True)
-    with Qmp(vm.truth) as truth:
+    with Client(vm.truth) as truth:
         (entry,) = truth.command("query-memory-devices")["return"]
     assert entry["data"]["addr"] == 5 * GIB
 
@@ -443,7 +444,7 @@ def test_hotplug_says_so_in_words(vm: Vm, host: Path) -> None:
     # What QEMU refuses in spite of a good verdict takes the objects away again.
     result = guestmap(*base, "--object", "iothread,id=t1", "pc-dimm,id=d1,memdev=m1")
     assert result.returncode == 3
-    with Qmp(vm.truth) as truth:
+    with Client(vm.truth) as truth:
         assert truth.command("query-iothreads") == {"return": []}
 
 

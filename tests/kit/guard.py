@@ -1,26 +1,39 @@
-"""A QEMU with two monitors, a guard in a thread in front of one of them, and a plain client."""
+"""A QEMU with two monitors, and a guard in a thread in front of one of them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from qmp_glue.guard.addresses import Address, connect
+from qmp_glue.addresses import MonitorAddress, connect
+from qmp_glue.asks import Asks
 from qmp_glue.guard.proxy import Middlebox
-from qmp_glue.guard.verdicts import Everything, Judge, Silence, Verdict
+from qmp_glue.guard.verdicts import Judge, Pass, Peer, Verdict
 
 PATIENCE = 20.0
 
 
-class Memory(Silence):
+class Everything:
+    """A judge that passes everything; the listed commands through :meth:`judge`."""
+
+    def __init__(self, names: frozenset[str] = frozenset()) -> None:
+        self.names = names
+
+    def concerns(self, command: Mapping[str, Any]) -> bool:
+        return command.get("execute") in self.names
+
+    async def judge(self, command: dict[str, Any], asks: Asks, peer: Peer) -> Verdict:
+        return Pass()
+
+
+class Memory:
     """A journal that remembers."""
 
     def __init__(self) -> None:
@@ -37,76 +50,6 @@ class Memory(Silence):
 
     def names(self) -> list[str]:
         return [name for name, _ in self.lines]
-
-
-class Qmp:
-    """A blocking QMP client that sees bytes."""
-
-    def __init__(self, path: Path | str, *, caps: bool = True, oob: bool = False) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(PATIENCE)
-        self._rest = b""
-        self.events: list[dict[str, Any]] = []
-        self._count = 0
-        try:
-            self.sock.connect(str(path))
-            if caps:
-                self.greeting = self.message()
-                enable = {"enable": ["oob"]} if oob else {}
-                assert self.command("qmp_capabilities", **enable) == {"return": {}}
-        except BaseException:
-            self.sock.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.sock.close()
-
-    def send(self, data: bytes) -> None:
-        self.sock.sendall(data)
-
-    def line(self) -> bytes:
-        """Return the next message as bytes; empty at the end."""
-        while b"\n" not in self._rest:
-            data = self.sock.recv(1 << 20)
-            if not data:
-                rest, self._rest = self._rest, b""
-                return rest
-            self._rest += data
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line + b"\n"
-
-    def message(self) -> dict[str, Any]:
-        data = self.line()
-        assert data, "the peer closed"
-        found: dict[str, Any] = json.loads(data)
-        return found
-
-    def reply(self) -> dict[str, Any]:
-        """Return the next message that is no event."""
-        while "event" in (found := self.message()):
-            self.events.append(found)
-        return found
-
-    def command(self, name: str, /, **arguments: Any) -> dict[str, Any]:
-        """Run a command; return the reply without its id."""
-        self._count += 1
-        told: dict[str, Any] = {"execute": name, "id": self._count}
-        if arguments:
-            told["arguments"] = {key.replace("_", "-"): value for key, value in arguments.items()}
-        self.send(json.dumps(told).encode())
-        reply = self.reply()
-        assert reply.pop("id") == self._count
-        return reply
-
-    def ended(self) -> bool:
-        """Wait for the peer to close; say whether it did."""
-        with contextlib.suppress(ConnectionError):
-            while self.line():
-                pass
-        return True
 
 
 class Vm:
@@ -170,7 +113,7 @@ class Guard:
         async def main() -> None:
             self._loop = asyncio.get_running_loop()
             self._task = asyncio.current_task()
-            sock = connect(Address(path=str(qmp))) if isinstance(qmp, Path) else qmp()
+            sock = connect(MonitorAddress(path=str(qmp))) if isinstance(qmp, Path) else qmp()
             self.box = Middlebox(self._listener, judge, self.journal, **options)
 
             async def ready() -> None:

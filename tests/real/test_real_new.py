@@ -110,7 +110,7 @@ def test_a_board_the_tables_do_not_know() -> None:
 def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(ReachError, match="No such file or directory"):
         guestmap("new", "--from-qmp", f"unix:{tmp_path}/none")
-    with pytest.raises(click.BadParameter, match="'none' is not unix:PATH or HOST:PORT"):
+    with pytest.raises(click.BadParameter, match="'none' is not an address; write unix:PATH"):
         guestmap("new", "--from-qmp", "none")
     with pytest.raises(click.UsageError, match="--from and --qmp exclude each other"):
         guestmap("new", "--from", "--from-qmp", "unix:x", "--", "qemu-system-x86_64")

@@ -12,7 +12,9 @@ from kit import ROOT
 from kit.real import code_of, guestmap, paused_qemu
 
 from planner.cli.exits import ReachError, UnreadableError
-from qmp_glue.session import Session, parse_address, run
+from qmp_glue.addresses import parse_monitor
+from qmp_glue.asks import Asks
+from qmp_glue.live import at_monitor
 
 pytestmark = pytest.mark.qemu
 
@@ -47,13 +49,8 @@ def test_a_comma_in_an_option_reaches_qemu(tmp_path: Path) -> None:
     guestmap("plan", str(layout), "--host", "layouts/hosts/amd-desktop.yaml", "-o", plan)
     argv = args_of(plan, "--no-reserve")
     with paused_qemu(argv) as address:
-        said = run(_get(address, "x-oem-id"))
+        said = at_monitor(parse_monitor(address), lambda asks: asks.get("/machine", "x-oem-id"))
     assert said == "a,b"
-
-
-async def _get(address: str, name: str) -> object:
-    async with await Session.open(parse_address(address), address) as session:
-        return await session.execute("qom-get", {"path": "/machine", "property": name})
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -139,13 +136,12 @@ def test_another_machine_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_running_guest_is_not_a_plans_to_change(tmp_path: Path) -> None:
-    async def resume(address: str) -> None:
-        async with await Session.open(parse_address(address)) as session:
-            await session.execute("cont")
+    async def resume(asks: Asks) -> None:
+        await asks.execute("cont")
 
     plan = plan_file("arm-guest-on-amd", tmp_path)
     with paused_qemu(args_of(plan, "--no-reserve", "--without-pieces")) as address:
-        run(resume(address))
+        at_monitor(parse_monitor(address), resume)
         result = guestmap("apply", plan, "--qmp", address)
         assert code_of(result) == 1
         assert "the guest is running, and a plan is applied before it runs" in result.stdout
