@@ -16,10 +16,10 @@ from planner.cli.facts import read_facts
 from planner.cli.output import (
     exit_for,
     findings_text,
-    painter,
     print_json,
 )
 from planner.draw.check_text import repair_text
+from planner.draw.paint import painter
 from planner.findings import Finding, Mend, Severity
 from planner.host.profile import Scope
 from planner.judge.forbidden import Binding, bind

@@ -9,7 +9,7 @@ import click
 
 from planner.cli import options
 from planner.cli.exits import Exit, UnreadableError
-from planner.cli.output import painter, print_json
+from planner.cli.output import print_json
 from planner.cli.picture import Target, put, render
 from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_words
 from planner.draw.difference import (
@@ -20,6 +20,7 @@ from planner.draw.difference import (
     unified_text,
 )
 from planner.draw.exhibit import Exhibit
+from planner.draw.paint import painter
 from planner.host.profile import Scope
 
 if TYPE_CHECKING:

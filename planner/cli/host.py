@@ -14,9 +14,10 @@ from planner.cli.output import (
     Exit,
     UnreadableError,
     exit_for,
-    painter,
+    findings_text,
     print_json,
 )
+from planner.draw.paint import painter
 from planner.host.profile import HostProfile, Scope
 from planner.host.profile_fields import checked_page
 from planner.judge.host import judge_host
@@ -103,7 +104,9 @@ def command(
     elif output != "-":
         from planner.draw.host_text import draw_host  # noqa: PLC0415
 
-        text = draw_host(host, chosen, devices, findings, paint=painter(color=color))
+        text = draw_host(host, chosen, devices, paint=painter(color=color))
+        if findings:
+            text += "\n" + findings_text(findings, {}, color=color)
         click.echo(text, nl=False, color=color)
     return exit_for(findings)
 

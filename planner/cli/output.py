@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -37,30 +37,6 @@ def exit_for(findings: Iterable[Finding]) -> Exit:
     return Exit.FINDINGS if worst(findings) is Severity.ERROR else Exit.OK
 
 
-#: How styles look on a terminal; severity words and marks carry the meaning without them.
-_STYLES: dict[str, dict[str, Any]] = {
-    "ram": {"fg": "green"},
-    "hole": {"fg": "yellow"},
-    "clash": {"fg": "red", "bold": True},
-    "doorbell": {"fg": "cyan"},
-    "window": {"fg": "blue"},
-    "io": {"dim": True},
-    "free": {"dim": True},
-    "dim": {"dim": True},
-    "bold": {"bold": True},
-    "error": {"fg": "red", "bold": True},
-    "warning": {"fg": "yellow", "bold": True},
-    "note": {"fg": "cyan"},
-}
-
-
-def painter(*, color: bool) -> Callable[[str, str], str]:
-    """Return the function that colours text by style name, or leaves it alone."""
-    if not color:
-        return lambda text, _style: text
-    return lambda text, style: click.style(text, **_STYLES[style])
-
-
 def terminal_is_ascii() -> bool:
     """Say whether standard output cannot carry the drawing characters."""
     encoding = sys.stdout.encoding or "ascii"
@@ -76,10 +52,11 @@ def findings_text(
 ) -> str:
     """Write findings in full, a blank line between them."""
     from planner.draw.diagnostic import render  # noqa: PLC0415  # only when there are findings
+    from planner.draw.paint import painter  # noqa: PLC0415
 
-    ascii_only = terminal_is_ascii()
+    paint, ascii_only = painter(color=color), terminal_is_ascii()
     return "\n".join(
-        render(finding, sources, color=color, ascii=ascii_only) for finding in findings
+        render(finding, sources, paint=paint, ascii=ascii_only) for finding in findings
     )
 
 

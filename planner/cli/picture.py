@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from planner.cli.exits import UnreadableError
-from planner.cli.output import painter, terminal_is_ascii
+from planner.cli.output import terminal_is_ascii
+from planner.draw.paint import painter
 from planner.draw.scene import Scene
 
 __all__ = ["Target", "looks_like_picture", "put", "render"]

@@ -14,7 +14,6 @@ from planner.cli.output import (
     Exit,
     exit_for,
     findings_text,
-    painter,
     print_json,
     terminal_is_ascii,
 )
@@ -22,6 +21,7 @@ from planner.cli.sources import read_bytes
 from planner.documents.host import facts_sha256
 from planner.documents.plan import FORMAT, VERSION, plan_json
 from planner.draw.diagnostic import source_text
+from planner.draw.paint import painter
 from planner.draw.plan_text import plan_text
 from planner.findings import Finding
 from planner.host.profile import HostProfile, Scope

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from difflib import unified_diff
 
+from planner.draw.paint import Paint
 from planner.place.repair import Repair
 
 __all__ = ["repair_text"]
 
 
-def repair_text(found: Repair, paint: Callable[[str, str], str], *, needed: bool) -> str:
+def repair_text(found: Repair, paint: Paint, *, needed: bool) -> str:
     """Write the change as a diff with one option a line, and the line to run.
 
     :param paint: colours a text by style name.

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from planner.draw.paint import Paint, plain
 from planner.findings import Finding, Party, Severity
 from planner.judge.forbidden import shorten
 from planner.region import Loc
@@ -22,16 +23,6 @@ __all__ = ["harmless", "render", "render_concise", "render_github", "source_text
 #: Widest source line shown; a longer one is cut around the caret. Wide enough for any real layout.
 _MAX_COLUMNS = 140
 _TAB_COLUMNS = 4
-
-_RESET = "\x1b[0m"
-_COLORS = {
-    Severity.ERROR: "\x1b[1;31m",
-    Severity.WARNING: "\x1b[1;33m",
-    Severity.NOTE: "\x1b[1;36m",
-}
-_GUTTER, _BOLD = "\x1b[34m", "\x1b[1m"
-
-_Paint = Callable[[str, str], str]
 
 
 def source_text(data: bytes) -> str:
@@ -51,7 +42,7 @@ def render(
     finding: Finding,
     sources: Mapping[str, str],
     *,
-    color: bool = False,
+    paint: Paint = plain,
     ascii: bool = False,  # noqa: A002  # the option's own name
 ) -> str:
     """Return the full form of a finding, several lines, each ended.
@@ -59,26 +50,23 @@ def render(
     :param sources: text of the files that locations name; a file that is absent shows no lines.
     :param ascii: escape everything that is not ASCII.
     """
-    paint: _Paint = (
-        (lambda text, code: f"{code}{text}{_RESET}") if color else (lambda text, _: text)
-    )
     lines = [_headline(finding, paint)]
     marks = _marks(finding)
     width = max((len(str(mark.loc.line)) for mark in marks), default=1)
     lines += _snippets(marks, sources, width, finding, paint)
-    bullet = " " * width + " " + paint("=", _GUTTER) + " "
+    bullet = " " * width + " " + paint("=", "gutter") + " "
     for party in _parties(finding, {mark.loc for mark in marks}):
         lines.append(bullet + harmless(party))
-    lines += [bullet + paint("note:", _BOLD) + " " + harmless(note) for note in finding.notes]
+    lines += [bullet + paint("note:", "bold") + " " + harmless(note) for note in finding.notes]
     if finding.help:
-        lines.append(bullet + paint("help:", _BOLD) + " " + harmless(finding.help))
+        lines.append(bullet + paint("help:", "bold") + " " + harmless(finding.help))
     text = "\n".join(lines) + "\n"
     return text.encode("ascii", "backslashreplace").decode() if ascii else text
 
 
 def render_concise(finding: Finding) -> str:
     """Return one line: ``file:line:col: error[MM203] region-overlap: message``."""
-    return _headline(finding, lambda text, _: text) + "\n"
+    return _headline(finding, plain) + "\n"
 
 
 def render_github(finding: Finding) -> str:
@@ -110,14 +98,14 @@ def _property(text: str) -> str:
     return _escaped(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _headline(finding: Finding, paint: _Paint) -> str:
+def _headline(finding: Finding, paint: Paint) -> str:
     place = f"{harmless(str(finding.loc))}: " if finding.loc else ""
-    label = paint(f"{finding.severity}[{finding.code}]", _COLORS[finding.severity])
-    return f"{place}{label} {finding.name}: {paint(harmless(finding.message), _BOLD)}"
+    label = paint(f"{finding.severity}[{finding.code}]", finding.severity)
+    return f"{place}{label} {finding.name}: {paint(harmless(finding.message), 'bold')}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
+class _Underline:
     """A place to underline: with carets when it is the finding's own."""
 
     loc: Loc
@@ -125,46 +113,48 @@ class _Mark:
     own: bool
 
 
-def _marks(finding: Finding) -> list[_Mark]:
+def _marks(finding: Finding) -> list[_Underline]:
     """Return the places to show: the finding's file first, in order of lines."""
     if not finding.loc:
         return []
     labels = dict(finding.also)
-    marks = [_Mark(finding.loc, labels.get(finding.loc, ""), own=True)]
-    marks += [_Mark(loc, label, own=False) for loc, label in finding.also if loc != finding.loc]
+    marks = [_Underline(finding.loc, labels.get(finding.loc, ""), own=True)]
+    marks += [
+        _Underline(loc, label, own=False) for loc, label in finding.also if loc != finding.loc
+    ]
     file = finding.loc.file
     return sorted(marks, key=lambda mark: (mark.loc.file != file, mark.loc))
 
 
 def _snippets(
-    marks: list[_Mark],
+    marks: list[_Underline],
     sources: Mapping[str, str],
     width: int,
     finding: Finding,
-    paint: _Paint,
+    paint: Paint,
 ) -> list[str]:
     lines: list[str] = []
     file = finding.loc.file if finding.loc else ""
     shown_line: tuple[str, int] | None = None
-    bar = paint("|", _GUTTER)
+    bar = paint("|", "gutter")
     for mark in marks:
         text = _line_of(sources, mark.loc)
         if text is None:
             if not mark.own:
-                lines.append(" " * width + f" {paint('=', _GUTTER)} {mark.loc}: {mark.label}")
+                lines.append(" " * width + f" {paint('=', 'gutter')} {mark.loc}: {mark.label}")
             continue
         if mark.loc.file != file:
             file = mark.loc.file
-            lines.append(" " * width + f"{paint('-->', _GUTTER)} {harmless(file)}")
+            lines.append(" " * width + f"{paint('-->', 'gutter')} {harmless(file)}")
         elif not lines:
             lines.append(" " * width + f" {bar}")
         view, start, length = _view(text, mark.loc.column)
         if shown_line != (mark.loc.file, mark.loc.line):
-            number = paint(f"{mark.loc.line:>{width}}", _GUTTER)
+            number = paint(f"{mark.loc.line:>{width}}", "gutter")
             lines.append(f"{number} {bar} {view}".rstrip())
             shown_line = (mark.loc.file, mark.loc.line)
         sign = ("^" if mark.own else "-") * length
-        sign = paint(sign, _COLORS[finding.severity] if mark.own else _GUTTER)
+        sign = paint(sign, finding.severity if mark.own else "gutter")
         label = f" {harmless(mark.label)}" if mark.label else ""
         lines.append(f"{' ' * width} {bar} {' ' * start}{sign}{label}")
     return lines
@@ -252,6 +242,8 @@ def _parties(finding: Finding, shown: set[Loc]) -> Iterable[str]:
     for party in finding.parties:
         if party.origin and party.origin.loc in shown:
             continue
+        if party.groups and not (party.span or party.origin or party.host or party.devices):
+            continue  # the message names the groups
         yield _party(party)
 
 

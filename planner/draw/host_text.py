@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from planner.documents.host import msi_window_bytes
-from planner.findings import Finding
+from planner.draw.paint import Paint, plain
 from planner.host.doorbells import LARGEST_PAGE, SOFTWARE_MSI, capacity, software_window
 from planner.host.profile import Device, Group, HostProfile, Scope
 from planner.host.reserved import groups_words
@@ -13,9 +13,6 @@ from planner.span import Span, SpanSet
 from planner.units import show_size
 
 __all__ = ["draw_host"]
-
-#: Paints a text in a style; the plain painter returns it as it is.
-Paint = Callable[[str, str], str]
 
 _IOMMU = {
     "intel": "Intel VT-d",
@@ -28,17 +25,10 @@ _IOMMU = {
 }
 
 
-def plain(text: str, style: str) -> str:
-    """Paint nothing."""
-    del style
-    return text
-
-
 def draw_host(
     profile: HostProfile,
     scope: Scope = Scope.HOST,
     devices: Sequence[str] = (),
-    findings: Iterable[Finding] = (),
     *,
     paint: Paint = plain,
 ) -> str:
@@ -46,7 +36,7 @@ def draw_host(
 
     In scope ``assigned`` only the groups of *devices* are shown.
 
-    :param paint: called with a text and ``bold``, ``hole``, ``error``, ``warning`` or ``note``.
+    :param paint: called with a text and ``bold`` or ``hole``.
     """
     groups = profile.groups_of(devices) if scope is Scope.ASSIGNED else profile.groups
     lines = [*_head(profile, paint)]
@@ -60,8 +50,6 @@ def draw_host(
         for window in profile.bridge_windows:
             bus = f"  bus {window.bus}" if window.bus else ""
             lines.append(f"  {_range(window.span)}  {window.name}{bus}")
-    for finding in findings:
-        lines += ["", *_finding(finding, paint)]
     return "\n".join(lines) + "\n"
 
 
@@ -150,13 +138,3 @@ def _msi(profile: HostProfile) -> Iterator[str]:
     if profile.doorbells is not None:
         need = show_size(msi_window_bytes(profile))
         yield f"  for {profile.doorbells} a window of {need} is needed"
-
-
-def _finding(finding: Finding, paint: Paint) -> Iterator[str]:
-    place = f"{finding.loc}: " if finding.loc else ""
-    head = paint(f"{finding.severity.value}[{finding.code}] {finding.name}", finding.severity.value)
-    yield f"{place}{head}: {finding.message}"
-    for note in finding.notes:
-        yield f"  = note: {note}"
-    if finding.help:
-        yield f"  = help: {finding.help}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import groupby
 
+from planner.draw.paint import Paint
 from planner.findings import span_json
 from planner.region import GuestMap, Kind, Region
 from planner.units import show_size
@@ -44,7 +45,7 @@ def map_json(found: GuestMap, left_out: Iterable[str] = ()) -> dict[str, object]
     }
 
 
-def map_text(found: GuestMap, left_out: Iterable[str], paint: Callable[[str, str], str]) -> str:
+def map_text(found: GuestMap, left_out: Iterable[str], paint: Paint) -> str:
     """Return the map as text, one line a region; ``dma`` marks what assigned devices can reach."""
     rows = [_row(list(run)) for _, run in groupby(found.regions, _fold_key(found))]
     rows += [

@@ -5,17 +5,15 @@ The same text goes to terminals and pipes; only colour differs. Nothing is wrapp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from planner.draw.axis import Row, rows
+from planner.draw.paint import Paint, plain
 from planner.judge.forbidden import BEYOND_APERTURE, shorten
 from planner.place.plan import Plan
 from planner.units import show_size
 
 __all__ = ["plan_text"]
-
-#: Paints a text; the plain painter returns it as it is.
-Paint = Callable[[str, str], str]
 
 _MARKS = {
     "ram": "█",
@@ -35,12 +33,6 @@ _ASCII = {
     "io": ".",
     "free": " ",
 }
-
-
-def plain(text: str, style: str) -> str:
-    """Paint nothing."""
-    del style
-    return text
 
 
 def plan_text(plan: Plan, *, paint: Paint = plain, ascii_only: bool = False) -> str:

@@ -6,18 +6,16 @@ The same text goes to terminals and pipes; only colour differs. Nothing is wrapp
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from planner.draw.diagnostic import summary
+from planner.draw.paint import Paint, plain
 from planner.draw.palette import CLASH_WORD, STYLE_WORDS
 from planner.draw.scene import Box, Clash, Column, Mark, Scene, Stretch, Style
 from planner.units import show_size
 
 __all__ = ["scene_text"]
-
-#: Paints a text in a style; the plain painter returns it as it is.
-Paint = Callable[[str, str], str]
 
 _MARKS = {
     Style.RAM: "█",
@@ -41,7 +39,7 @@ _ASCII = {
 }
 _PAINTS = {
     Style.RAM: "ram",
-    Style.ROM: "note",
+    Style.ROM: "rom",
     Style.IO: "io",
     Style.WINDOW: "window",
     Style.DOORBELL: "doorbell",
@@ -58,12 +56,6 @@ SIGNS = {
     Mark.RESIZED: "~ ",
     Mark.CHANGED: "~ ",
 }
-
-
-def plain(text: str, style: str) -> str:
-    """Paint nothing."""
-    del style
-    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from planner.draw.diagnostic import (
     source_text,
     summary,
 )
+from planner.draw.paint import painter
 from planner.draw.sarif import sarif
 from planner.findings import Finding, Party, Severity
 from planner.region import Loc, Origin
@@ -51,7 +52,10 @@ SOURCES = {A: "one: 1\ntwo:  0x10 # c\n", B: "\n" * 10 + "  y: here\n"}
 @pytest.mark.parametrize("name", ["other-file", "no-place"])
 def test_full_form(name: str, color: bool, golden: Golden) -> None:
     finding = {"other-file": OTHER_FILE, "no-place": NO_PLACE}[name]
-    golden(f"draw/diagnostic/{name}{'-color' * color}.txt", render(finding, SOURCES, color=color))
+    golden(
+        f"draw/diagnostic/{name}{'-color' * color}.txt",
+        render(finding, SOURCES, paint=painter(color=color)),
+    )
 
 
 def underlined(text: str, column: int) -> str:
