@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 
 from planner.draw.diagnostic import harmless
 from planner.draw.exhibit import Exhibit, groups_fact
-from planner.draw.scene import Box, Clash, Column, Mark, Role, Scene, Style, make_scene
+from planner.draw.scene import Box, Clash, Column, Fate, Role, Scene, Style, make_scene
 from planner.graph import Interval, overlaps
-from planner.judge.forbidden import BEYOND_APERTURE, shorten
+from planner.judge.forbidden import shorten
 from planner.region import GuestMap, Kind, Region, Window
 from planner.span import Span
 from planner.units import show_size
 
-__all__ = ["ASKED", "Marker", "clashes_of", "exhibit_columns", "scene_of"]
+__all__ = ["ASKED", "Teller", "clashes_of", "exhibit_columns", "scene_of"]
 
 #: Key of the column of memory as it was asked for, before the plan moved it.
 ASKED = "asked"
@@ -23,14 +24,14 @@ ASKED = "asked"
 LEAST_RUN = 3
 
 #: Says what became of a box between two maps, by what it is and where.
-Marker = Callable[[str, str, Span], Mark]
+Teller = Callable[[str, str, Span], Fate]
 
 _STYLES = {Kind.RAM: Style.RAM, Kind.ROM: Style.ROM, Kind.NVRAM: Style.ROM, Kind.RAMD: Style.ROM}
 
 
-def unmarked(_what: str, _name: str, _span: Span) -> Mark:
-    """Mark nothing: there is but one map."""
-    return Mark.SAME
+def unchanged(_what: str, _name: str, _span: Span) -> Fate:
+    """Tell nothing: there is but one map."""
+    return Fate.SAME
 
 
 def scene_of(exhibit: Exhibit, *, collapse: bool = True) -> Scene:
@@ -50,7 +51,7 @@ def scene_of(exhibit: Exhibit, *, collapse: bool = True) -> Scene:
 
 
 def exhibit_columns(
-    exhibit: Exhibit, prefix: str = "", mark: Marker = unmarked, *, collapse: bool = True
+    exhibit: Exhibit, prefix: str = "", fate: Teller = unchanged, *, collapse: bool = True
 ) -> list[Column]:
     """Return the columns of an exhibit.
 
@@ -63,12 +64,12 @@ def exhibit_columns(
         columns.append(Column(prefix + ASKED, "as asked", Role.GUEST, boxes, "memory only"))
     if exhibit.guest:
         title = "as planned" if exhibit.asked else "guest"
-        boxes = _numbered(f"{prefix}guest", _guest_boxes(exhibit, exhibit.guest, mark, collapse))
+        boxes = _numbered(f"{prefix}guest", _guest_boxes(exhibit, exhibit.guest, fate, collapse))
         machine = harmless(exhibit.guest.machine)
         columns.append(Column(f"{prefix}guest", title, Role.GUEST, boxes, machine))
     for number, host in enumerate(exhibit.hosts):
         key = f"{prefix}host{number}"
-        boxes = _numbered(key, _host_boxes(exhibit, host, mark))
+        boxes = _numbered(key, _host_boxes(exhibit, host, fate))
         columns.append(Column(key, harmless(host), Role.HOST, boxes, "host forbids"))
     if exhibit.usable is not None:
         boxes = _numbered(f"{prefix}usable", map(_usable_box, exhibit.usable))
@@ -84,7 +85,7 @@ def clashes_of(columns: Iterable[Column]) -> list[Clash]:
         Interval(ident, box.span, column.role)
         for ident, (box, column) in whose.items()
         if (column.role is Role.HOST and box.style is Style.HOLE)
-        or (column.role is Role.GUEST and box.kind.partition(" ")[0] in _MUST_MAP)
+        or (column.role is Role.GUEST and box.must_map)
     ]
     found: list[Clash] = []
     for overlap in overlaps(sides, across=True):
@@ -97,36 +98,30 @@ def clashes_of(columns: Iterable[Column]) -> list[Clash]:
     return found
 
 
-_MUST_MAP = frozenset(kind.value for kind in Kind if kind.must_map)
-
-
 def _numbered(key: str, boxes: Iterable[Box]) -> tuple[Box, ...]:
-    """Give boxes their ids, in address order."""
+    """Give boxes their ids, in address order, and make what they say harmless."""
     listed = sorted(boxes, key=lambda box: (box.span, box.style, box.name, box.kind))
     return tuple(
-        Box(
-            f"{key}/{number}",
-            harmless(box.name),
-            harmless(box.kind),
-            box.style,
-            box.span,
-            harmless(box.origin),
-            tuple(map(harmless, box.facts)),
-            box.count,
-            mark=box.mark,
+        replace(
+            box,
+            id=f"{key}/{number}",
+            name=harmless(box.name),
+            kind=harmless(box.kind),
+            origin=harmless(box.origin),
+            facts=tuple(map(harmless, box.facts)),
         )
         for number, box in enumerate(listed)
     )
 
 
-def _region_box(region: Region, mark: Mark = Mark.SAME) -> Box:
+def _region_box(region: Region, fate: Fate = Fate.SAME) -> Box:
     style = Style.DOORBELL if region.doorbell else _STYLES.get(region.kind, Style.IO)
     facts = ["mapped for DMA"] if region.dma else []
     if region.doorbell:
         facts.append("the machine's own MSI doorbell")
     kind = region.kind.value
     origin = str(region.origin)
-    return Box("", plain(region), kind, style, region.span, origin, tuple(facts), mark=mark)
+    return Box("", plain(region), kind, style, region.span, origin, tuple(facts), fate=fate)
 
 
 def plain(item: Region | Window) -> str:
@@ -134,10 +129,10 @@ def plain(item: Region | Window) -> str:
     return item.name.removesuffix(f"@{item.span.start:#x}")
 
 
-def _guest_boxes(exhibit: Exhibit, guest: GuestMap, mark: Marker, collapse: bool) -> Iterator[Box]:
-    for run in _runs(guest.regions, mark) if collapse else [[r] for r in guest.regions]:
+def _guest_boxes(exhibit: Exhibit, guest: GuestMap, fate: Teller, collapse: bool) -> Iterator[Box]:
+    for run in _runs(guest.regions, fate) if collapse else [[r] for r in guest.regions]:
         first, last = run[0], run[-1]
-        box = _region_box(first, mark("guest", first.name, first.span))
+        box = _region_box(first, fate("guest", first.name, first.span))
         if len(run) == 1:
             yield box
             continue
@@ -145,7 +140,7 @@ def _guest_boxes(exhibit: Exhibit, guest: GuestMap, mark: Marker, collapse: bool
         members = f"{len(run)} of {show_size(first.span.size)}, {first.name} to {last.name}"
         facts = (*box.facts, members)
         name = _stem(first)
-        yield Box("", name, box.kind, box.style, span, box.origin, facts, len(run), mark=box.mark)
+        yield Box("", name, box.kind, box.style, span, box.origin, facts, len(run), fate=box.fate)
     for window in guest.windows:
         yield Box(
             "",
@@ -154,7 +149,7 @@ def _guest_boxes(exhibit: Exhibit, guest: GuestMap, mark: Marker, collapse: bool
             Style.WINDOW,
             window.span,
             str(window.origin),
-            mark=mark("window", window.kind.value, window.span),
+            fate=fate("window", window.kind.value, window.span),
         )
     own = {region.span for region in guest.regions if region.doorbell}
     if exhibit.doorbell and exhibit.doorbell not in own:
@@ -167,11 +162,11 @@ def _guest_boxes(exhibit: Exhibit, guest: GuestMap, mark: Marker, collapse: bool
             exhibit.doorbell,
             "the plan's choice",
             facts,
-            mark=mark("doorbell", "doorbell", exhibit.doorbell),
+            fate=fate("doorbell", "doorbell", exhibit.doorbell),
         )
 
 
-def _runs(regions: Iterable[Region], mark: Marker) -> list[list[Region]]:
+def _runs(regions: Iterable[Region], fate: Teller) -> list[list[Region]]:
     """Put equal small neighbours together: 32 virtio-mmio transports are one thing to look at."""
     numbers: dict[Region, int] = {}
     number, previous = 0, None
@@ -184,8 +179,8 @@ def _runs(regions: Iterable[Region], mark: Marker) -> list[list[Region]]:
             and _stem(previous) == _stem(region)
             and previous.span.end == region.span.start
             and previous.span.size == region.span.size
-            and mark("guest", previous.name, previous.span)
-            == mark("guest", region.name, region.span)
+            and fate("guest", previous.name, previous.span)
+            == fate("guest", region.name, region.span)
         )
         number += not joins
         numbers[region] = number
@@ -203,23 +198,23 @@ def _stem(region: Region) -> str:
     return re.sub(r"(\[\d+\]|[-._]?\d+)$", "", name) or name
 
 
-def _host_boxes(exhibit: Exhibit, host: str, mark: Marker) -> Iterator[Box]:
+def _host_boxes(exhibit: Exhibit, host: str, fate: Teller) -> Iterator[Box]:
     for entry in exhibit.forbidden:
         if entry.host != host:
             continue
         facts = [groups_fact(entry.groups)] if entry.groups else []
         if entry.devices:
             facts.append(shorten(entry.devices, 8))
-        beyond = entry.type == BEYOND_APERTURE
         yield Box(
             "",
-            "above the IOMMU" if beyond else entry.type,
-            f"{entry.span.start.bit_length() - 1} address bits" if beyond else "forbidden",
+            "above the IOMMU" if entry.beyond else entry.type,
+            f"{entry.span.start.bit_length() - 1} address bits" if entry.beyond else "forbidden",
             Style.HOLE,
             entry.span,
             str(entry.origin),
             tuple(facts),
-            mark=mark(f"host:{host}", entry.type, entry.span),
+            fate=fate(f"host:{host}", entry.type, entry.span),
+            beyond=entry.beyond,
         )
     for advice in exhibit.advice:
         if advice.host == host:
@@ -232,7 +227,7 @@ def _host_boxes(exhibit: Exhibit, host: str, mark: Marker) -> Iterator[Box]:
                 advice.span,
                 advice.origin,
                 whose,
-                mark=mark(f"host:{host}", advice.name, advice.span),
+                fate=fate(f"host:{host}", advice.name, advice.span),
             )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from planner.draw.columns import clashes_of, exhibit_columns
 from planner.draw.diagnostic import harmless
 from planner.draw.exhibit import Exhibit
-from planner.draw.scene import Column, Mark, Role, Scene, make_scene
+from planner.draw.scene import Column, Fate, Role, Scene, make_scene
 from planner.findings import span_json
 from planner.region import GuestMap
 from planner.span import Span
@@ -48,7 +48,7 @@ class _Item:
 class Change:
     """One difference; a side that is absent has no span."""
 
-    mark: Mark
+    fate: Fate
     before: _Item | None
     after: _Item | None
 
@@ -66,12 +66,12 @@ class Change:
         name = item.stem if item.kind in ("", item.stem) else f"{item.stem} ({item.kind})"
         text = f"{item.side}: {name}"
         if self.before is None or self.after is None:
-            text += f" {self.mark.value}: [{item.span}], {show_size(item.span.size)}"
+            text += f" {self.fate.value}: [{item.span}], {show_size(item.span.size)}"
             return harmless(text)
         new = self.after
         if item.span == new.span:
             return harmless(f"{text} is now {new.stem} ({new.kind}) at [{item.span}]")
-        text += f" {self.mark.value}: [{item.span}] is now [{new.span}]"
+        text += f" {self.fate.value}: [{item.span}] is now [{new.span}]"
         if item.span.size != new.span.size:
             text += f", {show_size(item.span.size)} is now {show_size(new.span.size)}"
         return harmless(text)
@@ -162,21 +162,21 @@ def _changes(before: list[_Item], after: list[_Item]) -> list[Change]:
             if twins:
                 twin = twins.pop(0)
                 new.remove(twin)
-                found.append(Change(_mark(item.span, twin.span), item, twin))
+                found.append(Change(_fate_of(item.span, twin.span), item, twin))
             else:
                 rest.append(item)
         old = rest
-    found += [Change(Mark.REMOVED, item, None) for item in old]
-    found += [Change(Mark.ADDED, None, item) for item in new]
-    return sorted(found, key=lambda change: (change.item, change.mark))
+    found += [Change(Fate.REMOVED, item, None) for item in old]
+    found += [Change(Fate.ADDED, None, item) for item in new]
+    return sorted(found, key=lambda change: (change.item, change.fate))
 
 
-def _mark(before: Span, after: Span) -> Mark:
+def _fate_of(before: Span, after: Span) -> Fate:
     if before != after and before.size == after.size:
-        return Mark.MOVED
+        return Fate.MOVED
     if before.start == after.start and before.size != after.size:
-        return Mark.RESIZED
-    return Mark.CHANGED
+        return Fate.RESIZED
+    return Fate.CHANGED
 
 
 def difference_json(found: Difference) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def difference_json(found: Difference) -> dict[str, Any]:
         "uncompared": list(found.uncompared),
         "changes": [
             {
-                "change": change.mark.value,
+                "change": change.fate.value,
                 "side": change.item.side,
                 "name": change.item.name,
                 "kind": change.item.kind,
@@ -224,28 +224,28 @@ def difference_scene(found: Difference, *, collapse: bool = True) -> Scene:
     """Return both on one scale; what differs is marked on either side."""
     first = replace(found.first, asked=None)
     second = replace(found.second, asked=None)
-    changed = {(change.before, 0): change.mark for change in found.changes if change.before}
-    changed |= {(change.after, 1): change.mark for change in found.changes if change.after}
+    changed = {(change.before, 0): change.fate for change in found.changes if change.before}
+    changed |= {(change.after, 1): change.fate for change in found.changes if change.after}
     alone = len(first.hosts) == len(second.hosts) == 1
 
-    def marker(number: int) -> Callable[[str, str, Span], Mark]:
+    def teller(number: int) -> Callable[[str, str, Span], Fate]:
         by_place = {
-            (item.side, item.name, item.span): mark
-            for (item, side), mark in changed.items()
+            (item.side, item.name, item.span): fate
+            for (item, side), fate in changed.items()
             if side == number and item is not None
         }
 
-        def mark(side: str, name: str, span: Span) -> Mark:
+        def fate(side: str, name: str, span: Span) -> Fate:
             host = side.partition(":")[2]
             place = ("host" if alone else f"host {host}") if host else side
             if side == "doorbell":
                 name = "MSI doorbell"
-            return by_place.get((place, name, span), Mark.SAME)
+            return by_place.get((place, name, span), Fate.SAME)
 
-        return mark
+        return fate
 
-    left = exhibit_columns(first, "a-", marker(0), collapse=collapse)
-    right = exhibit_columns(second, "b-", marker(1), collapse=collapse)
+    left = exhibit_columns(first, "a-", teller(0), collapse=collapse)
+    right = exhibit_columns(second, "b-", teller(1), collapse=collapse)
     count = len(found.changes)
     facts = [f"{count} difference{'s' * (count != 1)}" if count else "no difference"]
     if found.uncompared:

@@ -50,8 +50,8 @@ def _box_json(box: Box) -> dict[str, Any]:
         "facts": list(box.facts),
         "origin": box.origin,
     }
-    if box.mark:
-        data["mark"] = box.mark.value
+    if box.fate:
+        data["mark"] = box.fate.value
     return data
 
 

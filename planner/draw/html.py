@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from planner.draw.columns import ASKED
 from planner.draw.diagnostic import harmless
-from planner.draw.palette import CLASH_WORD, STYLE_WORDS, style_sheet
+from planner.draw.looks import CLASH_WORD, LOOKS
+from planner.draw.palette import style_sheet
 from planner.draw.scene import Box, Column, Scene, Style
 from planner.draw.svg import svg_element
 from planner.findings import Finding
@@ -118,7 +119,7 @@ def _toolbar(main: ET.Element, scene: Scene) -> None:
         for c in scene.columns
     ]
     _checks(bar, "side", "sides", sides)
-    kinds = [(str(style), STYLE_WORDS[style]) for style in scene.styles()]
+    kinds = [(str(style), LOOKS[style].words) for style in scene.styles()]
     _checks(bar, "kind", "kinds", [*kinds, ("clash", CLASH_WORD)] if scene.clashes else kinds)
     _say(bar, "p", _HINT, "hint")
 
@@ -213,8 +214,8 @@ def _row(body: ET.Element, scene: Scene, column: Column, box: Box) -> None:
     met = [clash for clash in scene.clashes if box.id in clash.boxes]
     facts = [*box.facts]
     facts += [f"✖ {CLASH_WORD} at [{clash.span}], {show_size(clash.span.size)}" for clash in met]
-    if box.mark:
-        facts.insert(0, box.mark.value)
+    if box.fate:
+        facts.insert(0, box.fate.value)
     _say(row, "td", f"{box.span.start:#x}", "address")
     _say(row, "td", f"{box.span.last:#x}", "address")
     _say(row, "td", show_size(box.span.size), "size")

@@ -11,48 +11,35 @@ from typing import NamedTuple
 
 from planner.draw.scene import Style
 
-__all__ = ["CLASH_WORD", "STYLE_WORDS", "style_sheet"]
+__all__ = ["style_sheet"]
 
 
-class _Paint(NamedTuple):
+class _Ink(NamedTuple):
     fill: str
     stroke: str
-    ink: str
+    text: str
 
 
 _LIGHT = {
-    Style.RAM: _Paint("#b5e3d3", "#00795a", "#00382a"),
-    Style.ROM: _Paint("#c4dcf3", "#0b62a4", "#06304f"),
-    Style.IO: _Paint("#eceef1", "#98a1ad", "#2b323b"),
-    Style.WINDOW: _Paint("#f2f7fd", "#3c82c4", "#164a78"),
-    Style.DOORBELL: _Paint("#f6d6e8", "#a8447f", "#521a3b"),
-    Style.HOLE: _Paint("#fde6b5", "#a86f00", "#4a3100"),
-    Style.ADVICE: _Paint("#ffffff", "#b08d4a", "#5c4718"),
-    Style.USABLE: _Paint("#eef8f4", "#8fc9b4", "#245c49"),
+    Style.RAM: _Ink("#b5e3d3", "#00795a", "#00382a"),
+    Style.ROM: _Ink("#c4dcf3", "#0b62a4", "#06304f"),
+    Style.IO: _Ink("#eceef1", "#98a1ad", "#2b323b"),
+    Style.WINDOW: _Ink("#f2f7fd", "#3c82c4", "#164a78"),
+    Style.DOORBELL: _Ink("#f6d6e8", "#a8447f", "#521a3b"),
+    Style.HOLE: _Ink("#fde6b5", "#a86f00", "#4a3100"),
+    Style.ADVICE: _Ink("#ffffff", "#b08d4a", "#5c4718"),
+    Style.USABLE: _Ink("#eef8f4", "#8fc9b4", "#245c49"),
 }
 _DARK = {
-    Style.RAM: _Paint("#0d4a3a", "#3ecfa4", "#d6fff2"),
-    Style.ROM: _Paint("#123e61", "#67b3f0", "#dceeff"),
-    Style.IO: _Paint("#272d36", "#6c7684", "#dfe4ea"),
-    Style.WINDOW: _Paint("#16202c", "#5a9bd8", "#cfe4f8"),
-    Style.DOORBELL: _Paint("#52223f", "#ec8fc4", "#ffe3f3"),
-    Style.HOLE: _Paint("#483409", "#f0b429", "#ffefc9"),
-    Style.ADVICE: _Paint("#14181e", "#a8894c", "#ead9b4"),
-    Style.USABLE: _Paint("#13251f", "#3d7a66", "#b4e0d0"),
+    Style.RAM: _Ink("#0d4a3a", "#3ecfa4", "#d6fff2"),
+    Style.ROM: _Ink("#123e61", "#67b3f0", "#dceeff"),
+    Style.IO: _Ink("#272d36", "#6c7684", "#dfe4ea"),
+    Style.WINDOW: _Ink("#16202c", "#5a9bd8", "#cfe4f8"),
+    Style.DOORBELL: _Ink("#52223f", "#ec8fc4", "#ffe3f3"),
+    Style.HOLE: _Ink("#483409", "#f0b429", "#ffefc9"),
+    Style.ADVICE: _Ink("#14181e", "#a8894c", "#ead9b4"),
+    Style.USABLE: _Ink("#13251f", "#3d7a66", "#b4e0d0"),
 }
-
-#: What a style means, for legends.
-STYLE_WORDS = {
-    Style.RAM: "guest memory",
-    Style.ROM: "guest ROM, mapped like memory",
-    Style.IO: "emulated registers",
-    Style.WINDOW: "window, filled later",
-    Style.DOORBELL: "MSI doorbell",
-    Style.HOLE: "forbidden by a host",
-    Style.ADVICE: "advisory, binds nothing",
-    Style.USABLE: "usable",
-}
-CLASH_WORD = "collision"
 
 _PAPER_LIGHT = {
     "paper": "#ffffff",
@@ -102,7 +89,7 @@ def style_sheet(scope: str = "") -> str:
     return _SHAPES + _rules(_LIGHT, _PAPER_LIGHT, "") + screen_only + dark + "}\n"
 
 
-def _rules(paints: dict[Style, _Paint], paper: dict[str, str], scope: str) -> str:
+def _rules(inks: dict[Style, _Ink], paper: dict[str, str], scope: str) -> str:
     top = f"{scope} .gm" if scope else ".gm"
     lines = [
         f"{top} .paper {{ fill: {paper['paper']}; }}",
@@ -114,13 +101,13 @@ def _rules(paints: dict[Style, _Paint], paper: dict[str, str], scope: str) -> st
         f"{top} .cross-line {{ stroke: {paper['clash']}; }}",
         f"{top} rect.wash {{ fill: {paper['clash-wash']}; stroke: none; }}",
         f"{top} text.clash-word {{ fill: {paper['clash']}; }}",
-        f"{top} .hatch-line {{ stroke: {paints[Style.HOLE].stroke}; }}",
+        f"{top} .hatch-line {{ stroke: {inks[Style.HOLE].stroke}; }}",
     ]
-    for style, paint in paints.items():
+    for style, ink in inks.items():
         lines += [
-            f"{top} .{style} rect.body {{ fill: {paint.fill}; stroke: {paint.stroke}; }}",
-            f"{top} .{style} rect.plate {{ fill: {paint.fill}; }}",
-            f"{top} .{style} text {{ fill: {paint.ink}; }}",
+            f"{top} .{style} rect.body {{ fill: {ink.fill}; stroke: {ink.stroke}; }}",
+            f"{top} .{style} rect.plate {{ fill: {ink.fill}; }}",
+            f"{top} .{style} text {{ fill: {ink.text}; }}",
         ]
     lines.append(f"{top} .box.changed rect.body {{ stroke: {paper['mark']}; }}")
     return "\n".join(lines) + "\n"

@@ -14,10 +14,13 @@ from itertools import pairwise
 
 from planner.findings import Finding
 from planner.graph import Interval, clusters, lanes
+from planner.region import Kind
 from planner.span import ADDRESS_LIMIT, Span
 from planner.units import show_size
 
-__all__ = ["Box", "Clash", "Column", "Mark", "Role", "Scene", "Stretch", "Style", "make_scene"]
+__all__ = ["Box", "Clash", "Column", "Fate", "Role", "Scene", "Stretch", "Style", "make_scene"]
+
+_MUST_MAP = frozenset(kind.value for kind in Kind if kind.must_map)
 
 #: Height of a line of text, in the picture's own units (CSS pixels in SVG).
 LINE = 15
@@ -38,7 +41,7 @@ class Style(StrEnum):
     USABLE = "usable"
 
 
-class Mark(StrEnum):
+class Fate(StrEnum):
     """What became of a box between two maps."""
 
     SAME = ""
@@ -76,7 +79,14 @@ class Box:
     lane: int = 0
     #: Lanes among the boxes it overlaps with, itself included: its share of the column's width.
     of_lanes: int = 1
-    mark: Mark = Mark.SAME
+    fate: Fate = Fate.SAME
+    #: Whether it is what lies above an IOMMU's address bits, and so not worth a look by itself.
+    beyond: bool = False
+
+    @property
+    def must_map(self) -> bool:
+        """Whether it is guest memory that must be mapped for devices."""
+        return self.kind in _MUST_MAP
 
     @property
     def title(self) -> str:
@@ -90,8 +100,8 @@ class Box:
         parts += self.facts
         if self.origin:
             parts.append(f"from {self.origin}")
-        if self.mark:
-            parts.append(self.mark.value)
+        if self.fate:
+            parts.append(self.fate.value)
         return ", ".join(parts)
 
 

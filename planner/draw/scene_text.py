@@ -10,51 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from planner.draw.diagnostic import summary
+from planner.draw.looks import CLASH, CLASH_WORD, LOOKS
 from planner.draw.paint import Paint, plain
-from planner.draw.palette import CLASH_WORD, STYLE_WORDS
-from planner.draw.scene import Box, Clash, Column, Mark, Scene, Stretch, Style
+from planner.draw.scene import Box, Clash, Column, Fate, Scene, Stretch, Style
 from planner.units import show_size
 
 __all__ = ["scene_text"]
 
-_MARKS = {
-    Style.RAM: "█",
-    Style.ROM: "▓",
-    Style.IO: "·",
-    Style.WINDOW: "░",
-    Style.DOORBELL: "◆",
-    Style.HOLE: "▒",
-    Style.ADVICE: "┊",
-    Style.USABLE: "│",
-}
-_ASCII = {
-    Style.RAM: "#",
-    Style.ROM: "%",
-    Style.IO: ".",
-    Style.WINDOW: ":",
-    Style.DOORBELL: "*",
-    Style.HOLE: "x",
-    Style.ADVICE: "?",
-    Style.USABLE: "|",
-}
-_PAINTS = {
-    Style.RAM: "ram",
-    Style.ROM: "rom",
-    Style.IO: "io",
-    Style.WINDOW: "window",
-    Style.DOORBELL: "doorbell",
-    Style.HOLE: "hole",
-    Style.ADVICE: "dim",
-    Style.USABLE: "dim",
-}
 #: What became of a box, as ``diff`` marks lines.
 SIGNS = {
-    Mark.SAME: "",
-    Mark.ADDED: "+ ",
-    Mark.REMOVED: "- ",
-    Mark.MOVED: "~ ",
-    Mark.RESIZED: "~ ",
-    Mark.CHANGED: "~ ",
+    Fate.SAME: "",
+    Fate.ADDED: "+ ",
+    Fate.REMOVED: "- ",
+    Fate.MOVED: "~ ",
+    Fate.RESIZED: "~ ",
+    Fate.CHANGED: "~ ",
 }
 
 
@@ -72,8 +42,8 @@ def scene_text(scene: Scene, *, paint: Paint = plain, ascii_only: bool = False) 
     :param paint: as for a plan's text.
     :param ascii_only: draw with ASCII marks.
     """
-    marks = _ASCII if ascii_only else _MARKS
-    cross = "!" if ascii_only else "✖"
+    marks = {style: look.sign(ascii_only=ascii_only) for style, look in LOOKS.items()}
+    cross = CLASH.sign(ascii_only=ascii_only)
     lines = [f"{paint(scene.title, 'bold')}: {', '.join(scene.facts)}".rstrip(": "), ""]
     columns = [_Lanes(column, scene, marks, cross) for column in scene.columns]
     bases = [f"{stretch.span.start:#x}" for stretch in scene.stretches]
@@ -109,7 +79,7 @@ _PLAINER = str.maketrans({"×": "x", "·": ".", "→": ">", "…": "~"})
 
 
 def _legend(scene: Scene, marks: dict[Style, str], cross: str) -> str:
-    words = [f"{marks[style]} {STYLE_WORDS[style]}" for style in scene.styles()]
+    words = [f"{marks[style]} {LOOKS[style].words}" for style in scene.styles()]
     return "  ".join([*words, f"{cross} {CLASH_WORD}"] if scene.clashes else words)
 
 
@@ -145,8 +115,8 @@ class _Lanes:
     def _cell(self, box: Box, start: int, *, first: bool) -> _Cell:
         met = any(box.id in clash.boxes and start in clash.span for clash in self._clashes)
         mark = self._marks[box.style]
-        style = "clash" if met else _PAINTS[box.style]
-        words = f" {SIGNS[box.mark]}{_words(box)}" if first else ""
+        style = "clash" if met else LOOKS[box.style].paint
+        words = f" {SIGNS[box.fate]}{_words(box)}" if first else ""
         if met:
             words += f" {self._cross} {CLASH_WORD}"
         return _Cell(f"{mark}{words}", style)

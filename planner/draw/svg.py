@@ -163,7 +163,7 @@ def _legend(root: ET.Element, frame: Frame) -> None:
             label(root, x + 28, y + 11, words)
             x += len(words) * 6.4 + 48
         y += 22
-    marks = sorted({box.mark for box in frame.scene.boxes if box.mark})
+    marks = sorted({box.fate for box in frame.scene.boxes if box.fate})
     if marks:
         words = "  ".join(f"{SIGNS[mark]} {mark}" for mark in marks)
         label(root, MARGIN, y + 11, words, "strong")

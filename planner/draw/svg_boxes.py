@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from planner.draw.palette import CLASH_WORD
-from planner.draw.scene import LINE, Box, Clash, Column, Mark, Style
+from planner.draw.looks import CLASH_WORD
+from planner.draw.scene import LINE, Box, Clash, Column, Fate, Style
 from planner.draw.svg_frame import CHAR, MONO, SMALL, STRONG, Frame, fit, label, place_of
 from planner.units import show_size
 
 __all__ = ["SIGNS", "draw_clash", "draw_column"]
 
 SIGNS = {
-    Mark.ADDED: "+",
-    Mark.REMOVED: "−",
-    Mark.MOVED: "↕",
-    Mark.RESIZED: "±",
-    Mark.CHANGED: "≠",
+    Fate.ADDED: "+",
+    Fate.REMOVED: "−",
+    Fate.MOVED: "↕",
+    Fate.RESIZED: "±",
+    Fate.CHANGED: "≠",
 }
 #: Width of a character under which a plate is laid, by the look of the text.
 _PLATE = {"strong": 7.2, "": 6.6, "mono small": 6.7, "small": 6.2}
@@ -44,7 +44,7 @@ def draw_column(body: ET.Element, frame: Frame, column: Column, *, live: bool) -
 def _box(parent: ET.Element, frame: Frame, column: Column, box: Box, *, live: bool) -> None:
     top, bottom = frame.top(box.span.start), frame.top(box.span.end)
     x, width = place_of(frame, column, box)
-    look = f"box {box.style}" + (" changed" if box.mark else "")
+    look = f"box {box.style}" + (" changed" if box.fate else "")
     group = ET.SubElement(parent, "g", {"class": look})
     ET.SubElement(group, "title").text = box.words
     if live:
@@ -101,7 +101,7 @@ def _live(group: ET.Element, box: Box) -> None:
 
 def _lines(box: Box, width: float) -> list[tuple[str, str]]:
     """Return the lines of a box, the most telling first: name and size, the range, the rest."""
-    sign = f"{SIGNS[box.mark]} " if box.mark else ""
+    sign = f"{SIGNS[box.fate]} " if box.fate else ""
     size = show_size(box.span.size)
     inside = width - 12
     exact = (str(box.span), "mono small")

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from itertools import accumulate
 
-from planner.draw.palette import CLASH_WORD, STYLE_WORDS
+from planner.draw.looks import CLASH_WORD, LOOKS
 from planner.draw.scene import Box, Column, Role, Scene, Stretch
 from planner.span import ADDRESS_LIMIT
 from planner.units import show_size
@@ -121,7 +121,7 @@ def label(parent: ET.Element, x: float, y: float, text: str, look: str = "") -> 
 
 
 def _legend_items(scene: Scene) -> list[tuple[str, str]]:
-    items = [(str(style), STYLE_WORDS[style]) for style in scene.styles()]
+    items = [(str(style), LOOKS[style].words) for style in scene.styles()]
     return [*items, ("clash", CLASH_WORD)] if scene.clashes else items
 
 
@@ -140,5 +140,5 @@ def legend_rows(scene: Scene, width: int) -> list[list[tuple[str, str]]]:
 
 
 def _legend_height(scene: Scene, width: int) -> int:
-    marked = any(box.mark for box in scene.boxes)
+    marked = any(box.fate for box in scene.boxes)
     return 48 + 22 * (len(legend_rows(scene, width)) + marked)
