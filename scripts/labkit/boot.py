@@ -81,9 +81,11 @@ def boot(
     tables: bytes = b"",
     memory: str = "1G",
     arguments: tuple[str, ...] = (),
+    by_hand: bool = False,
 ) -> Iterator[Guest]:
     """Boot *host* with *kernel* to do *job*; on leaving, nothing of it is left running.
 
+    :param by_hand: the console is this terminal instead of a file.
     :param seconds: from start to end of the guest; ``GUESTMAP_LAB_SECONDS`` overrides it.
     :param extra: archive with the job's own programs.
     :param tables: uncompressed archive with replacement ACPI tables, put before the initramfs.
@@ -98,7 +100,7 @@ def boot(
         (folder / "initrd").write_bytes(tables + initrd)
         command = [binary, *host.arguments, "-accel", "tcg", "-m", memory, "-nographic"]
         command += ["-nodefaults", "-no-reboot", "-net", "none", "-monitor", "none"]
-        command += ["-serial", f"file:{folder}/console.log"]
+        command += ["-serial", "stdio" if by_hand else f"file:{folder}/console.log"]
         command += ["-kernel", str(kernel.image), "-initrd", str(folder / "initrd")]
         command += ["-append", _command_line(host), *_firmware(host, folder)]
         command += ["-device", "virtio-serial-pci,bus=pcie.0,addr=8,id=vs"]
@@ -108,8 +110,8 @@ def boot(
         with (folder / "qemu.log").open("wb") as log:
             process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdin=None if by_hand else subprocess.DEVNULL,
+                stdout=None if by_hand else log,
                 stderr=log,
                 start_new_session=True,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509  # it calls prctl and nothing else

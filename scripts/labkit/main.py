@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+import termios
 import time
 from collections import Counter
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from random import Random
 
 from labkit import CACHE, ROOT, LabError, MissingError
+from labkit.boot import boot
 from labkit.capture import capture
 from labkit.hosts import HOSTS, Host, hosts_named
 from labkit.hotplug import facts_of, play
@@ -19,6 +22,7 @@ from labkit.kernels import KERNELS, Kernel, get_kernel
 from labkit.oracle import try_host
 from labkit.rescue import rescue
 from labkit.scenes import DEVICES, draw_scene
+from labkit.tables import tables_for
 from labkit.tarball import SUFFIX
 
 __all__ = ["main"]
@@ -61,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     command("list", _list, "list the host kinds and kernels")
+    command("boot", _boot, "boot one host with one kernel, its console on this terminal")
     taken = command("capture", _capture, "boot and write what the kernel says as an archive")
     taken.add_argument("--into", type=Path, default=ROOT / "tests" / "captures")
     asked = command("oracle", _oracle, "hold usable ranges and verdicts against the kernel's")
@@ -80,6 +85,23 @@ def _list(options: argparse.Namespace) -> int:
         print(f"{host.name:12} {host.architecture:6} {', '.join(host.kernels):12} {host.about}")
     suites = ", ".join(f"{name} from Debian {suite}" for name, suite in KERNELS.items())
     print(f"kernels: {suites}; kept in {CACHE}")
+    return 0
+
+
+def _boot(options: argparse.Namespace) -> int:
+    chosen = list(_chosen(options, iommufd=True))
+    if len(chosen) != 1:
+        print("lab: name one host and one --kernel to boot", file=sys.stderr)
+        return 2
+    ((host, kernel),) = chosen
+    tables = tables_for(host, kernel)
+    terminal = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
+    try:
+        with boot(host, kernel, {"do": "shell"}, seconds=inf, tables=tables, by_hand=True) as guest:
+            guest.wait()
+    finally:
+        if terminal is not None:  # QEMU, when it is killed, leaves it raw
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, terminal)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from kit import Golden
@@ -44,6 +45,13 @@ def test_the_model_as_json() -> None:
         "last": "0x2bfffffff",
         "size": "0x180000000",
     }
+
+
+def test_colour_only_adds_colour() -> None:
+    plain = run("--model", "--", *VIRT.split()).stdout
+    coloured = run("--model", "--color", "always", "--", *VIRT.split()).stdout
+    assert "\x1b[" in coloured
+    assert click.unstyle(coloured) == plain
 
 
 @pytest.mark.parametrize(
@@ -95,7 +103,7 @@ def test_a_refused_command_line_shows_qemus_words() -> None:
 @pytest.mark.qemu
 def test_what_was_left_out_is_said() -> None:
     words = ["qemu-system-x86_64", "-M", "q35", "-m", "256M", "-device", "vfio-pci,host=29:00.0"]
-    result = run("--", *words)
+    result = run("--probe", "--", *words)
     assert result.exit_code == 0
     assert "left out: -device vfio-pci,host=29:00.0\n" in result.stdout
     assert "apic-msi (doorbell)" in result.stdout

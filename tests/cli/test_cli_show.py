@@ -309,6 +309,41 @@ def test_diff_of_two_layouts_of_one_name_names_the_files(tmp_path: Path) -> None
     assert "difference: guest: dimm0 (ram) resized: " in result.stdout
 
 
+def test_diff_of_two_layouts_against_hosts_of_ones_own(tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    text = (ROOT / LAYOUT).read_text(encoding="utf-8").replace("size: 4GiB", "size: 3GiB")
+    other.write_text(text, encoding="utf-8")
+    result = diff(LAYOUT, other, "--host", "layouts/hosts/hp-gen9.yaml", "--scope", "host")
+    assert result.exit_code == 1
+    assert "guest: dimm0 (ram) resized: " in result.stdout
+    assert "1152 MiB is now 128 MiB" in result.stdout
+
+
+def test_the_scope_decides_what_is_shown() -> None:
+    wide = show(LAYOUT, "--scope", "host").stdout
+    narrow = show(LAYOUT, "--scope", "assigned").stdout
+    assert "scope host" in wide
+    assert "scope assigned" in narrow
+    assert "groups 27, 28" in wide
+    assert "groups 27, 28" not in narrow
+
+
+def test_diff_is_drawn_as_asked(plan: Path, virt_map: Path, tmp_path: Path) -> None:
+    out = tmp_path / "d.svg"
+    assert diff("--format", "svg", plan, virt_map).stdout.startswith("<?xml")
+    assert diff(plan, virt_map, out).exit_code == 1
+    assert f"{out} is there already; -f overwrites it" in diff(plan, virt_map, out).stderr
+    out.write_text("mine", encoding="utf-8")
+    assert diff("-f", "--no-collapse", plan, virt_map, out).exit_code == 1
+    whole = out.read_text(encoding="utf-8")
+    ET.fromstring(whole)
+    folded = diff("--format", "svg", plan, virt_map).stdout
+    assert whole.count("virtio-mmio") >= folded.count("virtio-mmio") + 31
+    plain, coloured = diff(plan, virt_map), diff("--color", "always", plan, virt_map)
+    assert "\x1b[" in coloured.stdout
+    assert click.unstyle(coloured.stdout) == plain.stdout
+
+
 def test_diff_as_pictures_marks_what_changed(plan: Path, virt_map: Path, tmp_path: Path) -> None:
     assert diff(plan, virt_map, tmp_path / "d.svg").exit_code == 1
     svg = (tmp_path / "d.svg").read_text(encoding="utf-8")

@@ -60,3 +60,11 @@ def test_a_device_in_capitals_is_found(command: str) -> None:
     result = CliRunner().invoke(group, words, standalone_mode=False)
     assert "MM310" not in result.stdout
     assert '"0000:00:1a.0"' in result.stdout
+
+
+def test_check_has_colour_where_it_is_asked_for() -> None:
+    words = ["check", *COMMANDS_WITH_DEVICES["check"]]
+    plain = CliRunner().invoke(group, words).stdout
+    coloured = CliRunner().invoke(group, [*words[:1], "--color", "always", *words[1:]]).stdout
+    assert "\x1b[" in coloured
+    assert click.unstyle(coloured) == plain

@@ -244,6 +244,18 @@ def test_a_qemu_of_its_own_and_its_record(tmp_path: Path, host: Path) -> None:
     assert [entry.name for entry in tmp_path.glob(".guard.prom*")] == []
 
 
+def test_without_steering_what_would_collide_is_refused(tmp_path: Path, host: Path, vm: Vm) -> None:
+    path = tmp_path / "guard.sock"
+    args = ("guard", "--qmp", vm.qmp, "--listen", path, "--host", host, "--scope", "host")
+    with program(*args, "--no-steer") as process:
+        up(process, path)
+        with Client(path) as client:
+            client.command("object-add", qom_type="memory-backend-ram", id="m", size=256 * MIB)
+            refused = client.command("device_add", driver="pc-dimm", id="d", memdev="m")
+            assert "MM401" in refused["error"]["desc"]
+            assert client.command("query-memory-devices") == {"return": []}
+
+
 def test_qemus_own_monitors_are_named(tmp_path: Path) -> None:
     log = tmp_path / "log"
     qemu = ["qemu-system-x86_64", "-S", "-display", "none", "-qmp", "null", *Q35]

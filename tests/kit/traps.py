@@ -1,4 +1,4 @@
-"""The traps YAML sets for whoever writes a layout: what a trap says is in tests/layout/traps."""
+"""Layouts as text: the traps YAML sets for whoever writes one, and all there is to write."""
 
 from __future__ import annotations
 
@@ -92,4 +92,39 @@ TRAPS: dict[str, str | bytes] = {
     "21-unknown-version": GOOD.replace("schema: 1", "schema: 2") + "unheard: of\n",
     "21-no-version": GOOD.removeprefix("schema: 1\n"),
     "22-bytes-are-bound": GOOD,
+}
+
+#: Between them every field a layout has, and every kind of region.
+WHOLE = {
+    "virt": """\
+schema: 1
+name: whole
+machine: {type: virt, version: "7.2", cpu: max, address-bits: 48, options: {gic-version: "3"}}
+memory: {size: 4GiB, max: 16GiB, slots: 8, block: 128MiB, boot-min: 1GiB}
+doorbell: {prefer: 0xfee00000, size: 1MiB}
+reserve: assigned
+devices:
+  - host: "0000:29:00.0"
+hotplug:
+  devices: ["0000:2a:00.0"]
+hosts: [hosts/amd-desktop.yaml]
+silence:
+  - {code: MM504, reason: seen}
+""",
+    "custom": """\
+schema: 1
+name: board
+machine: {type: custom}
+memory: {size: 1GiB}
+doorbell: {pin: 0x8000000}
+regions:
+  - {name: low, kind: ram, base: 0x40000000, size: 2GiB}
+  - {name: boot, kind: rom, base: 0x0, size: 1MiB}
+  - {name: flash, kind: romd, base: 0x1000000, size: 16MiB}
+  - {name: kept, kind: nvram, base: 0x100000000, size: 16MiB}
+  - {name: uart, kind: mmio, base: 0x9000000, size: 4KiB}
+  - {name: ports, kind: io, base: 0x9010000, size: 4KiB}
+  - {name: msi, kind: doorbell, base: 0x8000000, size: 1MiB}
+  - {name: bars, kind: pci-window, base: 0x10000000, size: 256MiB}
+""",
 }

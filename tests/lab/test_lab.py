@@ -1,6 +1,6 @@
 """The short tier: a real kernel's verdicts, and a real VM that is rescued.
 
-The long tier is run by hand, see docs/lab.md.
+With --long also every host kind with every kernel. What takes hours is run by hand: docs/lab.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 from kit import ROOT
+from kit.captures import CAPTURES, Captured
+from labkit.tarball import SUFFIX, unpack
+
+from planner.host.sysfs import read_sysfs
 
 #: One boot at a time, also when tests run in parallel.
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
@@ -20,12 +24,14 @@ pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
 _MISSING = 4
 
 
-def run_lab(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
+def run_lab(
+    *arguments: str, environment: dict[str, str] | None = None, seconds: float = 900
+) -> tuple[int, str, str]:
     done = subprocess.run(
         [str(ROOT / "scripts" / "lab"), *arguments],
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=seconds,
         check=False,
         env=os.environ | (environment or {}),
     )
@@ -72,6 +78,43 @@ def test_the_scene_that_kills_a_bare_qemu_is_survived_behind_the_guard() -> None
     assert guarded.endswith("# the VM lives\n")
 
 
+@pytest.mark.long
+def test_every_kernel_of_every_host_agrees() -> None:
+    status, out, err = run_lab("oracle", "-n", "600", "--seed", "3", seconds=7200)
+
+    assert status == 0, out + err
+    spans, hosts = re.findall(r"^(\d+) spans on (\d+) hosts, 0 disagreements$", out, re.MULTILINE)[
+        0
+    ]
+    assert int(hosts) > len(CAPTURES)
+    assert int(spans) >= 600 * 10
+
+
+@pytest.mark.long
+def test_every_capture_is_what_the_kernel_says_again(tmp_path: Path, captured: Captured) -> None:
+    """A kernel that Debian updated may log other words; what it reserves stays."""
+    status, _, err = run_lab("capture", "--into", str(tmp_path), seconds=7200)
+
+    assert status == 0, err
+    taken = sorted(path.name.removesuffix(SUFFIX) for path in tmp_path.glob(f"*{SUFFIX}"))
+    assert taken == CAPTURES
+    for name in taken:
+        unpack(tmp_path / f"{name}{SUFFIX}", tmp_path / name)
+        assert reserved(tmp_path / name) == reserved(captured(name)), name
+
+
+def reserved(tree: Path) -> list[tuple[str, list[str], list[str]]]:
+    """Return each group with its devices and what is reserved for it."""
+    return [
+        (
+            group.id,
+            [device.name for device in group.devices],
+            [f"{region.span} {region.type}" for region in group.regions],
+        )
+        for group in read_sysfs(tree).groups
+    ]
+
+
 def test_a_boot_that_hangs_is_ended_in_its_time_and_leaves_nothing(tmp_path: Path) -> None:
     begun = time.monotonic()
 
@@ -91,6 +134,25 @@ def test_a_boot_that_hangs_is_ended_in_its_time_and_leaves_nothing(tmp_path: Pat
     left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False)
     assert left.returncode == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_person_may_look_around() -> None:
+    words = [str(ROOT / "scripts" / "lab"), "boot", "intel-39", "--kernel", "6.12"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin
+        assert process.stdout
+        said = b""
+        while not said.endswith(b"lab# "):
+            more = os.read(process.stdout.fileno(), 4096)
+            if not more and process.wait() == _MISSING:
+                pytest.skip("THE LAB DID NOT RUN")
+            assert more, said
+            said += more
+        process.stdin.write(b"cat /sys/kernel/iommu_groups/7/reserved_regions; exit\n")
+        process.stdin.flush()
+        assert b"0x00000000fee00000 0x00000000feefffff msi" in process.stdout.read()
+        assert process.wait() == 0
 
 
 def test_an_unknown_host_kind_is_a_usage_error() -> None:

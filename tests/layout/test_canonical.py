@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import ROOT
-from kit.traps import TRAPS
+from kit.traps import TRAPS, WHOLE
 
 from planner.layout.canonical import canonical, spell
 from planner.layout.load import load
@@ -17,7 +17,7 @@ from planner.layout.model import Layout
 from planner.region import Origin
 from planner.text.source import comments, read
 
-EXAMPLES = {path.name: path.read_text() for path in sorted(ROOT.glob("layouts/*.yaml"))}
+EXAMPLES = WHOLE | {path.name: path.read_text() for path in sorted(ROOT.glob("layouts/*.yaml"))}
 
 
 def meaning(text: str) -> Layout:

@@ -83,6 +83,8 @@ def test_pieces_are_plugged_into_a_paused_guest(tmp_path: Path) -> None:
         assert "QEMU refused object-add (memory for dimm0): " in again.stdout
         assert "= note: done and standing: nothing" in again.stdout
         assert "= note: not done: memory for dimm0; dimm0 at 0x100000000" in again.stdout
+        told = guestmap("apply", plan, "--qmp", address, "--no-reserve", "--json")
+        assert [f["code"] for f in json.loads(told.stdout)["findings"]] == ["MM607"]
 
 
 def test_with_firmware_pieces_are_dimms(tmp_path: Path) -> None:
