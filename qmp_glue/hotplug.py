@@ -6,12 +6,11 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from planner.findings import Finding
 from qmp_glue.asks import Asks
 from qmp_glue.errors import GlueError
 from qmp_glue.guard.policy import Policy, PolicyOptions
 from qmp_glue.guard.values import Json
-from qmp_glue.guard.verdicts import Refuse, Rewrite
+from qmp_glue.guard.verdicts import Refuse, Rewrite, Verdict
 
 __all__ = ["Hotplug", "hotplug"]
 
@@ -22,12 +21,7 @@ class Hotplug:
 
     #: ``device_add`` arguments as they went, or would go, to QEMU.
     arguments: dict[str, Json]
-    #: ``pass``, ``steer`` or ``refuse``.
-    verdict: str
-    #: What was said with the verdict; may be empty.
-    words: str
-    findings: tuple[Finding, ...]
-    map_hash: str
+    verdict: Verdict
     #: Whether QEMU has the device now.
     done: bool = False
 
@@ -53,8 +47,7 @@ async def hotplug(
     verdict = await policy.judge({"execute": "device_add", "arguments": arguments}, session)
     if isinstance(verdict, Rewrite):
         arguments = verdict.command["arguments"]
-    words = verdict.desc if isinstance(verdict, Refuse) else verdict.note
-    result = Hotplug(arguments, verdict.word, words, verdict.findings, verdict.map_hash)
+    result = Hotplug(arguments, verdict)
     if isinstance(verdict, Refuse) or not perform:
         return result
     made: list[str] = []

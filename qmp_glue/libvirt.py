@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,37 +61,35 @@ class LibvirtMonitor(Asks):
             raise GarbageError(f"{self.name}: virsh answered {command} with '{words}'") from None
 
     async def _virsh(self, line: str, command: str, seconds: float | None) -> bytes:
-        words = ["-q", "qemu-monitor-command", f"--domain={self._domain}", line]
-        try:
-            process = await asyncio.create_subprocess_exec(
-                "virsh",
-                *words,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env={**os.environ, "LC_ALL": "C"},
+        words = ["virsh", "-q", "qemu-monitor-command", f"--domain={self._domain}", line]
+
+        def virsh() -> subprocess.CompletedProcess[bytes]:
+            plain = {**os.environ, "LC_ALL": "C"}
+            return subprocess.run(
+                words,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=seconds,
+                env=plain,
             )
+
+        try:
+            done = await asyncio.to_thread(virsh)
+        except subprocess.TimeoutExpired:
+            raise SilentError(
+                f"{self.name}: no answer to {command} through virsh within {seconds:g} seconds"
+            ) from None
         except OSError as error:
             raise UnreachableError(
                 f"{self.name}: virsh cannot be started: {error.strerror}",
                 "libvirt's client programs are needed where libvirt holds the monitor",
             ) from None
-        try:
-            async with asyncio.timeout(seconds):
-                out, err = await process.communicate()
-        except TimeoutError:
-            raise SilentError(
-                f"{self.name}: no answer to {command} through virsh within {seconds:g} seconds"
-            ) from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode:
-            said = err.decode("utf-8", "replace").replace("error: ", "").split("\n")
+        if done.returncode:
+            said = done.stderr.decode("utf-8", "replace").replace("error: ", "").split("\n")
             raise UnreachableError(
                 f"{self.name}: virsh says: {'; '.join(filter(None, map(str.strip, said)))[:500]}",
                 "the connection is LIBVIRT_DEFAULT_URI's, or virsh's own default; 'virsh list'"
                 " names the domains that run there",
             )
-        return out
+        return done.stdout

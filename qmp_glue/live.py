@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -9,7 +10,7 @@ from planner.region import GuestMap
 from qmp_glue.addresses import MonitorAddress
 from qmp_glue.asks import Asks
 from qmp_glue.reading import read_map
-from qmp_glue.session import Session, run
+from qmp_glue.session import Session
 
 __all__ = ["at_monitor", "live_map"]
 
@@ -22,7 +23,7 @@ def at_monitor(address: MonitorAddress, job: Callable[[Asks], Awaitable[_T]]) ->
     :param address: libvirt's only where the job changes nothing.
     :raise GlueError: nobody answers there, or not as a QEMU does.
     """
-    return run(_at(address, job))
+    return asyncio.run(_at(address, job))
 
 
 async def _at(address: MonitorAddress, job: Callable[[Asks], Awaitable[_T]]) -> _T:

@@ -7,6 +7,7 @@ monitor is one end of a socket pair, backends live in memory, so nothing is left
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import os
@@ -28,7 +29,7 @@ from qmp_glue.errors import GlueError, LostError, SilentError, StartError
 from qmp_glue.files import image_size, page_size
 from qmp_glue.paused import FileBackend, Paused, paused
 from qmp_glue.reading import read_map
-from qmp_glue.session import Session, run
+from qmp_glue.session import Session
 
 __all__ = ["ProbeResult", "probe", "read_argv"]
 
@@ -71,13 +72,13 @@ def probe(words: Sequence[str], seconds: float = START_SECONDS) -> ProbeResult:
 
 def probe_line(line: CommandLine, seconds: float = START_SECONDS) -> ProbeResult:
     """Return the real map of a command line already read; as :func:`probe`."""
-    plan = paused(line)
-    with tempfile.TemporaryFile() as words, _started(plan, words) as (process, monitor):
+    start = paused(line)
+    with tempfile.TemporaryFile() as words, _started(start, words) as (process, monitor):
         try:
-            found = run(_read(monitor, line.program, seconds))
+            found = asyncio.run(_read(monitor, line.program, seconds))
         except (LostError, SilentError) as error:
             raise _explain(error, process, words, line.program) from None
-        return ProbeResult(found, plan.left_out, tuple(_said(words, line.program)))
+        return ProbeResult(found, start.left_out, tuple(_said(words, line.program)))
 
 
 async def _read(monitor: socket.socket, program: str, seconds: float) -> GuestMap:
@@ -87,13 +88,13 @@ async def _read(monitor: socket.socket, program: str, seconds: float) -> GuestMa
 
 @contextlib.contextmanager
 def _started(
-    plan: Paused, words: IO[bytes]
+    start: Paused, words: IO[bytes]
 ) -> Iterator[tuple[subprocess.Popen[bytes], socket.socket]]:
     """Start the program; kill its whole process group when the block is left."""
-    program = shutil.which(plan.argv[0])
+    program = shutil.which(start.argv[0])
     if program is None:
         raise StartError(
-            f"{plan.argv[0]}: no such program, or it may not be executed",
+            f"{start.argv[0]}: no such program, or it may not be executed",
             "name a QEMU program by its path, or one that is found in PATH",
         )
     ours, theirs = socket.socketpair()
@@ -101,13 +102,13 @@ def _started(
         stack.callback(ours.close)
         stack.callback(theirs.close)
         descriptors = [theirs.fileno()]
-        argv = list(plan.argv)
-        for backend in plan.files:
+        argv = list(start.argv)
+        for backend in start.files:
             descriptor = _empty_file(backend)
             stack.callback(os.close, descriptor)
             descriptors.append(descriptor)
             argv += ["-object", _file_backend(backend, descriptor)]
-        argv += plan.devices
+        argv += start.devices
         argv += ["-chardev", f"socket,id={_MONITOR},fd={theirs.fileno()}"]
         argv += ["-mon", f"chardev={_MONITOR},mode=control"]
         process = _spawn(program, argv, descriptors, words)

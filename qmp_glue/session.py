@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from qmp_glue.addresses import MonitorAddress, connect
 from qmp_glue.asks import COMMAND_SECONDS, Asks, QemuVersion
@@ -20,18 +20,11 @@ from qmp_glue.errors import CommandError, GarbageError, GlueError, LostError, Si
 if TYPE_CHECKING:
     from qemu.qmp import QMPClient
 
-__all__ = ["Session", "run"]
+__all__ = ["Session"]
 
 #: Seconds to wait for the greeting.
 CONNECT_SECONDS = 5.0
 _CLOSE_SECONDS = 2.0
-
-_T = TypeVar("_T")
-
-
-def run(job: Coroutine[Any, Any, _T]) -> _T:
-    """Run one coroutine to its end, from code that is not asynchronous."""
-    return asyncio.run(job)
 
 
 class Session(Asks):

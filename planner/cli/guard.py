@@ -19,7 +19,7 @@ from qmp_glue.errors import GlueError
 from qmp_glue.guard.emulator import become_qemu
 from qmp_glue.guard.listening import listen_fds
 from qmp_glue.guard.policy import Policy, PolicyOptions
-from qmp_glue.guard.record import Metrics, Record
+from qmp_glue.guard.record import GuardRecord, Metrics
 from qmp_glue.guard.service import GuardOptions, Outcome, run
 
 __all__ = ["command"]
@@ -152,7 +152,7 @@ def command(
     )
     policy = Policy(PolicyOptions(host=host, scope=scope, steer=steer, fail_open=fail_open))
     with _log(log) as out:
-        record = Record(out, Metrics(Path(metrics) if metrics else None))
+        record = GuardRecord(out, Metrics(Path(metrics) if metrics else None))
         try:
             outcome = asyncio.run(run(how, policy, record))
         except GlueError as error:

@@ -22,6 +22,7 @@ from qmp_glue.addresses import MonitorAddress
 from qmp_glue.asks import Asks
 from qmp_glue.errors import GlueError
 from qmp_glue.guard.policy import PolicyOptions
+from qmp_glue.guard.verdicts import Refuse
 from qmp_glue.hotplug import Hotplug, hotplug
 from qmp_glue.live import at_monitor
 
@@ -79,7 +80,7 @@ def command(
             backends = made if not results else []
             done = await hotplug(asks, policy, arguments, backends, perform=not dry_run)
             results.append(done)
-            if done.verdict == "refuse":
+            if isinstance(done.verdict, Refuse):
                 return
 
     try:
@@ -88,7 +89,7 @@ def command(
         raise ReachError(f"{error.message}\n{error.help}".strip()) from error
     finally:
         _show(results, as_json=as_json)
-    refused = any(result.verdict == "refuse" for result in results)
+    refused = any(isinstance(result.verdict, Refuse) for result in results)
     return Exit.FINDINGS if refused else Exit.OK
 
 
@@ -98,7 +99,7 @@ def _show(results: list[Hotplug], *, as_json: bool) -> None:
         print_json({**document, "hotplugs": [_document(result) for result in results]})
         return
     for result in results:
-        show_findings(result.findings, {})
+        show_findings(result.verdict.findings, {})
         click.echo(_words(result))
 
 
@@ -133,21 +134,21 @@ def _value(key: str, text: str, *, memory: bool) -> Any:
 
 def _words(result: Hotplug) -> str:
     name = result.arguments.get("id") or result.arguments.get("driver")
-    if result.verdict == "refuse":
-        return f"refused: {result.words}"
+    if isinstance(result.verdict, Refuse):
+        return f"refused: {result.verdict.words}"
     state = "added" if result.done else "would be added"
-    return f"{name} {state}" + (f", {result.words}" if result.words else "")
+    return f"{name} {state}" + (f", {result.verdict.words}" if result.verdict.words else "")
 
 
 def _document(result: Hotplug) -> dict[str, Any]:
     return {
-        "verdict": result.verdict,
+        "verdict": result.verdict.word,
         "done": result.done,
-        "words": result.words,
+        "words": result.verdict.words,
         "arguments": {
             key: f"{value:#x}" if isinstance(value, int) and not isinstance(value, bool) else value
             for key, value in result.arguments.items()
         },
-        "map": result.map_hash,
-        "findings": [finding.to_json() for finding in result.findings],
+        "map": result.verdict.map_hash,
+        "findings": [finding.to_json() for finding in result.verdict.findings],
     }

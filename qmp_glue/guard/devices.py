@@ -64,7 +64,7 @@ async def _assign(case: Case, arguments: dict[str, Json]) -> Verdict:
     findings = judge_device(live.guest, await case.binding_of(device))
     if any(finding.severity is Severity.ERROR for finding in findings):
         return Refuse.of(findings)
-    return Pass(device.name or f"group {device.group}", tuple(findings))
+    return Pass(device.name or f"group {device.group}", findings=tuple(findings))
 
 
 async def _memory_bar(case: Case, driver: str) -> Verdict:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from qmp_glue.errors import StartError
-from qmp_glue.guard.launch import other_monitors
+from qmp_glue.guard.launch import options_of, other_monitors, words_of
 
 __all__ = ["Handover", "Takeover", "become_qemu", "take_over"]
 
@@ -64,22 +64,18 @@ def take_over(argv: Sequence[str]) -> Takeover | None:
 
     :raise StartError: QEMU would run a guest, and has no such monitor, or more than one.
     """
-    options = [
-        (f"-{option.lstrip('-')}", argv[at] if at < len(argv) else "", at)
-        for at, option in enumerate(argv[1:], start=2)
-        if option.startswith("-")
-    ]
+    options = options_of(argv)
     control = [
         words.get("chardev", "")
         for option, value, _ in options
-        if option == "-mon" and (words := _words(value)).get("mode") == "control"
+        if option == "-mon" and (words := words_of(value, "chardev")).get("mode") == "control"
     ]
     found = [
         Takeover(tuple(argv), place, words["id"], int(words["fd"]))
         for option, value, place in options
         if option == "-chardev"
         and value.startswith("socket,")
-        and (words := _words(value)).get("id") in control
+        and (words := words_of(value)).get("id") in control
         and words.get("fd", "").isdecimal()
         and words.get("server") == "on"
     ]
@@ -98,12 +94,6 @@ def take_over(argv: Sequence[str]) -> Takeover | None:
     )
 
 
-def _words(value: str) -> dict[str, str]:
-    """Read ``key=value`` words; a lone ``server`` is ``server=on``, as QEMU has it."""
-    pairs = (word.partition("=") for word in value.split(","))
-    return {key: text if sign else "on" for key, sign, text in pairs}
-
-
 def become_qemu(argv: Sequence[str]) -> Handover:
     """Become QEMU; return only in a second process, which is to be the guard.
 
@@ -116,11 +106,7 @@ def become_qemu(argv: Sequence[str]) -> Handover:
     if taken is None:
         _execute(argv)
     _check_listening(taken.listen_fd)
-    others = tuple(
-        option
-        for option in other_monitors(argv)
-        if not option.startswith(f"-mon chardev={taken.chardev},")
-    )
+    others = tuple(other_monitors(argv, taken.chardev))
     qemu_pid = os.getpid()
     try:
         ours, theirs = socket.socketpair()

@@ -135,7 +135,7 @@ def groups_of(host: HostProfile, devices: tuple[Assigned, ...]) -> tuple[str, ..
 
     :raise CannotJudgeError: a device is in no group the facts know.
     """
-    names = []
+    names = set()
     for device in devices:
         group = host.group_of(device.name) if device.name else None
         if group is None and device.group:
@@ -143,11 +143,9 @@ def groups_of(host: HostProfile, devices: tuple[Assigned, ...]) -> tuple[str, ..
         if group is None or not group.devices:
             shown = device.name or f"group {device.group}"
             raise CannotJudgeError(f"{shown} is in no IOMMU group of {host.name}")
-        if not any(member.name == device.name for member in group.devices):
-            names.append(group.devices[0].name)
-        else:
-            names.append(device.name)
-    return tuple(sorted(set(names)))
+        members = [member.name for member in group.devices]
+        names.add(device.name if device.name in members else members[0])
+    return tuple(sorted(names))
 
 
 async def host_binding(

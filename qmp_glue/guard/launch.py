@@ -15,11 +15,12 @@ import socket
 from collections.abc import Sequence
 from typing import Final
 
+from planner.argv.keyval import KeyvalError, parse_keyval
 from qmp_glue.addresses import MonitorAddress, connect
 from qmp_glue.errors import StartError
 from qmp_glue.guard.listening import listen
 
-__all__ = ["Launched", "launch", "other_monitors"]
+__all__ = ["Launched", "launch", "options_of", "other_monitors", "words_of"]
 
 _CHARDEV: Final = "guestmap-guard"
 #: Options that give QEMU another monitor, or may.
@@ -44,17 +45,40 @@ class Launched:
         return await self.process.wait()
 
 
-def other_monitors(argv: Sequence[str]) -> list[str]:
+def options_of(argv: Sequence[str]) -> list[tuple[str, str, int]]:
+    """Return each option's name with one dash, the word behind it, and where that stands.
+
+    Which options take a value is not asked: a word may come twice, as a value and as an option.
+    """
+    return [
+        (f"-{word.lstrip('-')}", argv[at] if at < len(argv) else "", at)
+        for at, word in enumerate(argv[1:], start=2)
+        if word.startswith("-")
+    ]
+
+
+def other_monitors(argv: Sequence[str], guarded: str = "") -> list[str]:
     """Return the options of *argv* that give QEMU a monitor beside the guard's.
 
     Whoever holds such a monitor is not guarded.
+
+    :param guarded: id of the chardev whose monitor is the guard's.
     """
-    names = [f"-{option.lstrip('-')}" if option.startswith("-") else "" for option in argv]
     return [
         f"{name} {value}"
-        for name, value in zip(names, [*argv[1:], ""], strict=True)
-        if name in _MONITOR_OPTIONS and value != "none"
+        for name, value, _ in options_of(argv)
+        if name in _MONITOR_OPTIONS
+        and value != "none"
+        and not (guarded and words_of(value, "chardev").get("chardev") == guarded)
     ]
+
+
+def words_of(value: str, implied: str = "") -> dict[str, str]:
+    """Read an option's ``key=value`` words; none of a value that QEMU would refuse."""
+    try:
+        return parse_keyval(value, implied)
+    except KeyvalError:
+        return {}
 
 
 async def launch(argv: Sequence[str], monitor: MonitorAddress | None = None) -> Launched:

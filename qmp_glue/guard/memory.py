@@ -6,11 +6,10 @@ import contextlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from planner.judge.hotplug import MemoryVerdict, Plug, judge_memory
+from planner.judge.hotplug import Plug, judge_memory
 from planner.units import UnitError, parse_size
 from qmp_glue.asks import Asks
 from qmp_glue.guard.case import Case
@@ -42,81 +41,38 @@ _HUGE_PAGE: Final = Path("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size")
 _NUMBER: Final = re.compile(r"0x[0-9a-fA-F]{1,16}|0|[1-9][0-9]{0,19}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """A memory device somebody wants to add. Bytes."""
-
-    driver: str
-    name: str
-    #: Size of its address range.
-    size: int
-    align: int
-    #: None, or 0 in the arguments: QEMU chooses.
-    addr: int | None
-    #: Whether *align* is surely what QEMU uses.
-    exact: bool
-    #: virtio-mem only: what it may hold at once, and its block size.
-    requested: int | None = None
-    block: int = 0
-
-    def plug(self, target: str) -> Plug:
-        """Return it as the rules take it."""
-        used = None
-        if self.requested is not None:
-            used = usable_region(self.requested, self.size, self.block, target)
-        return Plug(self.name, self.size, self.align, self.addr, used, self.exact)
-
-
 async def plug_memory(case: Case, driver: str, arguments: dict[str, Json]) -> Verdict:
     """Judge a ``device_add`` of a driver in :data:`MEMORY_ADDRESS`."""
-    request = await _read_request(case.asks, driver, arguments, case.options.backends)
-    if request is None:
-        return QEMU_REFUSES
     live = await case.live()
+    plug = await _read_plug(case, driver, arguments, live.target)
+    if plug is None:
+        return QEMU_REFUSES
     if live.window is None:
         return Pass("QEMU refuses it: the machine takes no memory devices")
     if await case.unbound():
         return NO_DEVICE
     binding, fatal = await case.binding()
-    plug = request.plug(live.target)
     verdict = judge_memory(plug, live.window, live.taken, binding, fatal)
-    steer = case.options.steer
-    return _place(request, arguments, verdict, steer=steer, holes=bool(binding.holes))
-
-
-def _place(
-    request: _Request,
-    arguments: dict[str, Json],
-    verdict: MemoryVerdict,
-    *,
-    steer: bool,
-    holes: bool,
-) -> Verdict:
-    """Pass, refuse, or choose the address when the caller left it to QEMU."""
-    findings, place, key = verdict.findings, verdict.place, MEMORY_ADDRESS[request.driver]
+    findings, place, key = verdict.findings, verdict.place, MEMORY_ADDRESS[driver]
     if place is None:
         return QEMU_REFUSES
-    if request.addr is None and findings and steer and verdict.free is not None:
-        note = f"steered to {verdict.free:#x}"
-        return Rewrite({**arguments, key: verdict.free}, note, findings)
+    # The address is only chosen when the caller leaves it to QEMU.
+    if plug.addr is None and findings and case.options.steer and verdict.free is not None:
+        words = f"steered to {verdict.free:#x}"
+        return Rewrite({**arguments, key: verdict.free}, words, findings=findings)
     if not verdict.fits:
         return Refuse.of(findings)
-    if request.addr is None and holes and not request.exact:
+    if plug.addr is None and binding.holes and not plug.exact:
         # QEMU may align it otherwise than thought: fix what has been judged.
-        note = f"pinned to {place.start:#x}"
-        return Rewrite({**arguments, key: place.start}, note, findings)
-    return Pass("", findings)
+        words = f"pinned to {place.start:#x}"
+        return Rewrite({**arguments, key: place.start}, words, findings=findings)
+    return Pass(findings=findings)
 
 
-async def _read_request(
-    session: Asks,
-    driver: str,
-    arguments: Mapping[str, Json],
-    backends: Mapping[str, Mapping[str, Json]],
-) -> _Request | None:
-    """Read a request; None when it is one that QEMU refuses.
-
-    :param backends: memory backends QEMU does not have yet, by id.
+async def _read_plug(
+    case: Case, driver: str, arguments: Mapping[str, Json], target: str
+) -> Plug | None:
+    """Read what is to be added; None when QEMU refuses it.
 
     :raise CannotJudgeError: its arguments are not understood.
     :raise GlueError: QEMU did not answer.
@@ -124,7 +80,7 @@ async def _read_request(
     memdev = arguments.get("memdev")
     if not isinstance(memdev, str):
         return None
-    backend = backends.get(memdev) or await _read_backend(session, memdev)
+    backend = case.options.backends.get(memdev) or await _read_backend(case.asks, memdev)
     if backend is None:
         return None
     size = _number(backend.get("size"), "size")
@@ -139,19 +95,11 @@ async def _read_request(
     if size <= 0:
         return None
     if driver != "virtio-mem-pci":
-        return _Request(driver, shown, size, align, addr, exact)
-    block = _number(arguments.get("block-size"), "block-size")
-    huge = block or max(_ANONYMOUS, _huge_page())
-    return _Request(
-        driver,
-        shown,
-        size,
-        max(align, huge),
-        addr,
-        exact=exact and huge == _ANONYMOUS,
-        requested=_number(arguments.get("requested-size"), "requested-size"),
-        block=huge,
-    )
+        return Plug(shown, size, align, addr, exact=exact)
+    block = _number(arguments.get("block-size"), "block-size") or max(_ANONYMOUS, _huge_page())
+    requested = _number(arguments.get("requested-size"), "requested-size")
+    used = usable_region(requested, size, block, target)
+    return Plug(shown, size, max(align, block), addr, used, exact and block == _ANONYMOUS)
 
 
 async def _read_backend(session: Asks, memdev: str) -> dict[str, Json] | None:

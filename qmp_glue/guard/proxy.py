@@ -306,7 +306,7 @@ class Middlebox:
             if isinstance(verdict, Refuse):
                 close_all(fds)
                 await monitor.settle()
-                self._reply(error_reply(verdict.desc, value))
+                self._reply(error_reply(verdict.words, value))
                 return
             if isinstance(verdict, Rewrite):
                 value = verdict.command

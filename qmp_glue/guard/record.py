@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -20,7 +20,7 @@ from typing import Any, Final, TextIO
 from qmp_glue.guard.values import Json, qemu_text
 from qmp_glue.guard.verdicts import Refuse, Rewrite, Verdict
 
-__all__ = ["Metrics", "Record"]
+__all__ = ["GuardRecord", "Metrics"]
 
 #: Upper bounds of the latency histogram, in seconds.
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -28,6 +28,10 @@ _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 _WRITE_EVERY: Final = 1.0
 #: Longest command line kept in the record.
 _MOST_CHARS: Final = 2000
+
+
+def _one(value: int) -> list[tuple[str, object]]:
+    return [("", value)]
 
 
 class Metrics:
@@ -59,52 +63,28 @@ class Metrics:
 
     def text(self) -> str:
         """Return the counters in Prometheus' text format."""
-        lines: list[str] = []
-
-        def family(name: str, kind: str, help_text: str, samples: list[tuple[str, str]]) -> None:
-            lines.append(f"# HELP {name} {help_text}")
-            lines.append(f"# TYPE {name} {kind}")
-            lines.extend(f"{name}{labels} {value}" for labels, value in samples)
-
+        name = "guestmap_guard"
+        judged = [(f'{{verdict="{word}"}}', count) for word, count in sorted(self.judged.items())]
         total = sum(self.judged.values())
-        family(
-            "guestmap_guard_judged_total",
-            "counter",
-            "Commands judged, by verdict.",
-            [(f'{{verdict="{word}"}}', str(count)) for word, count in sorted(self.judged.items())],
-        )
-        family(
-            "guestmap_guard_errors_total",
-            "counter",
-            "Things that should not have happened.",
-            [("", str(self.errors))],
-        )
-        family(
-            "guestmap_guard_clients_total",
-            "counter",
-            "Clients that connected.",
-            [("", str(self.clients))],
-        )
-        family(
-            "guestmap_guard_qemu_up",
-            "gauge",
-            "Whether the guard is connected to QEMU.",
-            [("", str(self.qemu_up))],
-        )
-        name = "guestmap_guard_judgement_seconds"
-        bounds = [*map(str, _BUCKETS), "+Inf"]
-        counts = [*self._buckets, total]
-        family(
-            name,
-            "histogram",
-            "Time from a command's turn to its verdict.",
-            [],
-        )
-        lines.extend(
-            f'{name}_bucket{{le="{bound}"}} {count}'
-            for bound, count in zip(bounds, counts, strict=True)
-        )
-        lines += [f"{name}_sum {self._seconds:.6f}", f"{name}_count {total}"]
+        counts = zip((*_BUCKETS, "+Inf"), (*self._buckets, total), strict=True)
+        seconds = [(f'_bucket{{le="{bound}"}}', str(count)) for bound, count in counts]
+        seconds += [("_sum", f"{self._seconds:.6f}"), ("_count", str(total))]
+        families: list[tuple[str, str, str, Sequence[tuple[str, object]]]] = [
+            ("judged_total", "counter", "Commands judged, by verdict.", judged),
+            ("errors_total", "counter", "Things that should not have happened.", _one(self.errors)),
+            ("clients_total", "counter", "Clients that connected.", _one(self.clients)),
+            ("qemu_up", "gauge", "Whether the guard is connected to QEMU.", _one(self.qemu_up)),
+            (
+                "judgement_seconds",
+                "histogram",
+                "Time from a command's turn to its verdict.",
+                seconds,
+            ),
+        ]
+        lines: list[str] = []
+        for family, kind, words, samples in families:
+            lines += [f"# HELP {name}_{family} {words}", f"# TYPE {name}_{family} {kind}"]
+            lines += [f"{name}_{family}{suffix} {value}" for suffix, value in samples]
         return "\n".join(lines) + "\n"
 
     def write(self) -> None:
@@ -126,7 +106,7 @@ class Metrics:
             raise
 
 
-class Record:
+class GuardRecord:
     """Writes the lines and feeds the counters."""
 
     def __init__(self, out: TextIO | None = None, metrics: Metrics | None = None) -> None:
@@ -144,11 +124,11 @@ class Record:
         if isinstance(verdict, Rewrite):
             facts["became"] = _shown(verdict.command)
         if isinstance(verdict, Refuse):
-            facts["said"] = verdict.desc
+            facts["said"] = verdict.words
             if verdict.unjudged:
                 facts["verdict"] = word = "unjudged"
-        elif verdict.note:
-            facts["note"] = verdict.note
+        elif verdict.words:
+            facts["note"] = verdict.words
         facts["findings"] = [finding.to_json() for finding in verdict.findings]
         facts["map"] = verdict.map_hash
         facts["milliseconds"] = round(seconds * 1000, 3)

@@ -16,7 +16,7 @@ from qmp_glue.errors import GlueError, ListenError
 from qmp_glue.guard.launch import Launched, launch, other_monitors
 from qmp_glue.guard.listening import listen
 from qmp_glue.guard.proxy import Middlebox
-from qmp_glue.guard.record import Record
+from qmp_glue.guard.record import GuardRecord
 from qmp_glue.guard.systemd import notify, watchdog_seconds
 from qmp_glue.guard.verdicts import Judge
 
@@ -63,7 +63,7 @@ class Outcome:
     asked: bool = False
 
 
-async def run(options: GuardOptions, judge: Judge, record: Record) -> Outcome:
+async def run(options: GuardOptions, judge: Judge, record: GuardRecord) -> Outcome:
     """Serve until QEMU is gone, or SIGTERM or SIGINT comes.
 
     :raise GlueError: the listening socket cannot be made, QEMU cannot be reached or started, or
@@ -109,7 +109,7 @@ def _listener(options: GuardOptions) -> socket.socket:
 
 class _Guard:
     def __init__(
-        self, options: GuardOptions, listener: socket.socket, judge: Judge, record: Record
+        self, options: GuardOptions, listener: socket.socket, judge: Judge, record: GuardRecord
     ) -> None:
         self._options = options
         self._record = record

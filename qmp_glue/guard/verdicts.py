@@ -26,38 +26,38 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """The command may go to QEMU as it is."""
-
-    #: What the record and the commands call it.
-    word: ClassVar[str] = "pass"
-    #: Why, when it is worth a word.
-    note: str = ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
     findings: tuple[Finding, ...] = ()
     #: Hash of the live map the verdict rests on; empty when none was read.
     map_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Rewrite:
+class Pass(_Judged):
+    """The command may go to QEMU as it is."""
+
+    #: What the record and the commands call it.
+    word: ClassVar[str] = "pass"
+    #: Why, when it is worth a word.
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite(_Judged):
     """The command goes to QEMU changed; the caller sees the reply to the changed one."""
 
     word: ClassVar[str] = "steer"
     command: dict[str, Json]
-    note: str = ""
-    findings: tuple[Finding, ...] = ()
-    map_hash: str = ""
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
-    """The command does not reach QEMU; *desc* is what the caller is told."""
+class Refuse(_Judged):
+    """The command does not reach QEMU; *words* are what the caller is told."""
 
     word: ClassVar[str] = "refuse"
-    desc: str
-    findings: tuple[Finding, ...] = ()
-    map_hash: str = ""
+    words: str
     #: True when the command could not be judged, as opposed to judged and found wrong.
     unjudged: bool = False
 
@@ -66,7 +66,8 @@ class Refuse:
         """Refuse for *findings*; the worst gives the words of the QMP error."""
         errors = [each for each in findings if each.severity is Severity.ERROR] or findings
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        return cls(f"guestmap {errors[0].code}: {errors[0].message}{more}", tuple(findings))
+        words = f"guestmap {errors[0].code}: {errors[0].message}{more}"
+        return cls(words, findings=tuple(findings))
 
 
 Verdict = Pass | Rewrite | Refuse

@@ -123,9 +123,9 @@ def await_end(bench: Bench) -> tuple[int, str]:
 def _compare(outcome: Outcome, step: Step, verdict: Verdict) -> None:
     refused = isinstance(verdict, Refuse)
     if isinstance(verdict, Refuse) and verdict.unjudged:
-        outcome.disagreements.append(f"{step}: not judged: {verdict.desc}")
+        outcome.disagreements.append(f"{step}: not judged: {verdict.words}")
     elif refused != (outcome.bare != "works"):
-        said = verdict.desc if isinstance(verdict, Refuse) else "passed"
+        said = verdict.words if isinstance(verdict, Refuse) else "passed"
         happened = f"{outcome.bare} {outcome.words.splitlines()[:1]}"
         outcome.disagreements.append(f"{step}: guestmap {said}; QEMU {happened}")
 

@@ -163,7 +163,7 @@ def test_a_dimm_without_an_address_is_steered_clear(bench: Bench, addr: Any) -> 
         for verdict in [told[1]]
         if isinstance(verdict, Rewrite)
     ]
-    assert notes.note == f"steered to {hole.end:#x}"
+    assert notes.words == f"steered to {hole.end:#x}"
     assert "covers reserved" in notes.findings[0].message
 
 
@@ -299,7 +299,7 @@ def test_unreadable_facts_refuse_and_fail_open_passes(tmp_path: Path) -> None:
             if fail_open:
                 assert reply == {"return": {}}
                 told = guard.journal.lines[-1][1][1]
-                assert told.note.startswith("passed without judgement: the host's facts cannot")
+                assert told.words.startswith("passed without judgement: the host's facts cannot")
             else:
                 assert "MM701: cannot judge: the host's facts cannot" in reply["error"]["desc"]
 

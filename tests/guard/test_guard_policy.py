@@ -151,7 +151,7 @@ HIGH = Span.sized(0xFD_0000_0000, 128 * MIB)
 def test_memory_over_an_assigned_devices_region_would_end_the_vm(root: Path) -> None:
     verdict = judge(root, device_add(**DIMM, addr=HIGH.start), devices=NIC)
     assert isinstance(verdict, Refuse)
-    assert verdict.desc == (
+    assert verdict.words == (
         "guestmap MM401: memory 'd1' [0xfd00000000-0xfd07ffffff] covers reserved"
         f" [0xfd00000000-0xffffffffff] of group 3 (0000:01:00.0) on {read_host(root).name}"
         " (128 MiB at [0xfd00000000-0xfd07ffffff]): QEMU would abort;"
@@ -167,7 +167,7 @@ def test_in_scope_assigned_other_groups_do_not_bind(root: Path) -> None:
     assert isinstance(judge(root, add), Pass)
     verdict = judge(root, add, scope=Scope.HOST)
     assert isinstance(verdict, Refuse)
-    assert "no device of it could be assigned any more" in verdict.desc
+    assert "no device of it could be assigned any more" in verdict.words
 
 
 def test_memory_without_an_address_goes_around_the_region(root: Path) -> None:
@@ -176,7 +176,7 @@ def test_memory_without_an_address_goes_around_the_region(root: Path) -> None:
     verdict = judge(root, device_add(**DIMM), taken, NIC)
     assert isinstance(verdict, Rewrite)
     assert verdict.command["arguments"]["addr"] == 1 << 40
-    assert verdict.note == "steered to 0x10000000000"
+    assert verdict.words == "steered to 0x10000000000"
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_device_whose_group_forbids_the_memory_there_is(
     passed = {"group": PassedFd("/dev/vfio/3", os.makedev(240, 3))}
     verdict = judge(root, add, {"d1": HIGH}, passed=passed)
     assert isinstance(verdict, Refuse)
-    assert "guestmap MM401: RAM 'd1' [0xfd00000000-0xfd07ffffff] covers reserved" in verdict.desc
+    assert "guestmap MM401: RAM 'd1' [0xfd00000000-0xfd07ffffff] covers reserved" in verdict.words
     assert not verdict.unjudged
     assert isinstance(judge(root, add, passed=passed), Pass)
 
@@ -204,7 +204,7 @@ def test_a_device_whose_group_forbids_the_memory_there_is(
 def test_a_device_the_firmware_holds_is_refused(root: Path) -> None:
     verdict = judge(root, device_add(driver="vfio-pci", host="0000:02:00.0"))
     assert isinstance(verdict, Refuse)
-    assert verdict.desc.startswith("guestmap MM403: 0000:02:00.0 cannot be assigned")
+    assert verdict.words.startswith("guestmap MM403: 0000:02:00.0 cannot be assigned")
 
 
 @pytest.mark.parametrize(
@@ -225,21 +225,21 @@ def test_what_cannot_be_told_is_refused(root: Path, command: dict[str, Any], wor
     verdict = judge(root, command)
     assert isinstance(verdict, Refuse)
     assert verdict.unjudged
-    assert words in verdict.desc
-    assert verdict.desc.startswith("guestmap MM701: cannot judge: ")
+    assert words in verdict.words
+    assert verdict.words.startswith("guestmap MM701: cannot judge: ")
 
 
 def test_an_assigned_device_that_cannot_be_named_stops_memory(root: Path) -> None:
     verdict = judge(root, device_add(**DIMM), devices={"x": {"type": "vfio-pci"}})
     assert isinstance(verdict, Refuse)
-    assert "which host device 'x' is cannot be told" in verdict.desc
+    assert "which host device 'x' is cannot be told" in verdict.words
 
 
 def test_a_memory_bar_that_may_land_in_a_hole_is_refused(root: Path) -> None:
     add = device_add(driver="ivshmem-plain", memdev="m0")
     verdict = judge(root, add, devices=NIC)
     assert isinstance(verdict, Refuse)
-    assert "anywhere in pci-mmio64 [0xf800000000-0xffffffffff]" in verdict.desc
+    assert "anywhere in pci-mmio64 [0xf800000000-0xffffffffff]" in verdict.words
     other = {"nic": {"type": "vfio-pci", "host": "0000:03:00.0"}}
     assert isinstance(judge(root, add, devices=other), Pass)
     assert isinstance(judge(root, add), Pass)
@@ -268,7 +268,7 @@ def test_a_vhost_vdpa_device_is_found_by_its_file(root: Path) -> None:
     (root / "class" / "vhost-vdpa" / "vhost-vdpa-0" / "device").symlink_to(vdpa)
     arguments = {"type": "vhost-vdpa", "id": "n", "vhostdev": "/dev/vhost-vdpa-0"}
     add = {"execute": "netdev_add", "arguments": arguments}
-    assert judge(root, add) == Pass("0000:03:00.0", (), judge(root, add).map_hash)
+    assert judge(root, add) == Pass("0000:03:00.0", map_hash=judge(root, add).map_hash)
 
 
 # Tables.
