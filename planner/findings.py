@@ -24,6 +24,7 @@ __all__ = [
     "Mend",
     "Party",
     "Severity",
+    "read_span",
     "span_json",
     "worst",
 ]
@@ -330,6 +331,14 @@ class Finding:
 def span_json(span: Span) -> dict[str, str]:
     """Return a range as every document has it: hex strings, the last byte included."""
     return {"base": f"{span.start:#x}", "last": f"{span.last:#x}", "size": f"{span.size:#x}"}
+
+
+def read_span(entry: Mapping[str, str]) -> Span:
+    """Read back what :func:`span_json` wrote.
+
+    :raise KeyError, TypeError, ValueError: it is something else.
+    """
+    return Span.inclusive(int(entry["base"], 16), int(entry["last"], 16))
 
 
 def worst(findings: Iterable[Finding]) -> Severity | None:

@@ -10,7 +10,7 @@ from planner.argv.write import Emission, emit_argv
 from planner.cli import options
 from planner.cli.complete import files
 from planner.cli.output import exit_for, print_json, show_findings
-from planner.cli.planfile import OpenPlan, open_plan
+from planner.cli.planfile import open_plan
 
 __all__ = ["command"]
 
@@ -48,14 +48,14 @@ def command(
       guestmap plan guest.yaml -o plan.json
       eval "$(guestmap args plan.json) -S -nodefaults"
     """
-    opened: OpenPlan = open_plan(plan)
+    opened = open_plan(plan)
     show_findings(opened.findings, {})
     if exit_for(opened.findings):
         return exit_for(opened.findings)
     request = opened.request_with(firmware=bool(firmware))
     emission = Emission(program, firmware, reserve=not no_reserve, pieces=not without_pieces)
-    argv = emit_argv(request, emission, opened.doorbell)
-    if not opened.ok:
+    argv = emit_argv(request, emission, opened.document.reported_doorbell)
+    if not opened.document.ok:
         click.echo("note: this plan has errors, see 'guestmap plan'", err=True)
     if as_json:
         print_json({"format": "guestmap/args", "version": 1, "argv": argv})

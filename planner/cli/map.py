@@ -10,7 +10,8 @@ from planner.argv.split import ArgvError
 from planner.cli import options
 from planner.cli.exits import Exit, ReachError, UnreadableError
 from planner.cli.output import print_json
-from planner.draw.map_text import map_json, map_text
+from planner.documents.map import map_json
+from planner.draw.map_text import map_text
 from planner.draw.paint import painter
 from planner.machine.registry import for_type
 from planner.machine.request import MachineRefusedError, NotModelledError

@@ -13,35 +13,22 @@ from typing import Any
 from planner.cli.exits import UnreadableError
 from planner.cli.facts import read_facts
 from planner.documents.host import facts_sha256
-from planner.documents.plan import (
-    DocumentError,
-    read_doorbell,
-    read_forbidden,
-    read_map,
-    read_request,
-)
+from planner.documents.plan import DocumentError, PlanDocument, read_plan
 from planner.findings import Finding, Severity
-from planner.judge.forbidden import Forbidden
 from planner.machine.request import MachineRequest
-from planner.region import Region, Window
-from planner.span import Span
+from planner.region import GuestMap
 
 __all__ = ["OpenPlan", "open_plan"]
 
 
 @dataclass(frozen=True, slots=True)
 class OpenPlan:
-    """A plan read back, with what is to be said about it."""
+    """A plan with a placement, and what is to be said about it."""
 
+    document: PlanDocument
     request: MachineRequest
-    regions: tuple[Region, ...]
-    windows: tuple[Window, ...]
-    forbidden: tuple[Forbidden, ...]
-    #: The window a virtio-iommu is to report, None when it is not to.
-    doorbell: Span | None
+    guest: GuestMap
     findings: tuple[Finding, ...]
-    #: Whether the plan was made without errors.
-    ok: bool
 
     def request_with(self, *, firmware: bool) -> MachineRequest:
         """Return the request as it is with or without a firmware image.
@@ -59,19 +46,15 @@ def open_plan(path: str) -> OpenPlan:
 
     :raise UnreadableError: it is not a plan, or a plan of a machine that QEMU cannot be given.
     """
-    document = _document(path)
     try:
-        request = read_request(document)
-        regions, windows = read_map(document)
-        forbidden, doorbell = read_forbidden(document), read_doorbell(document)
+        plan = read_plan(_document(path))
     except DocumentError as error:
         raise UnreadableError(f"{path}: {error}") from error
-    if request.type == "custom":
+    if plan.request is None or plan.guest is None:
+        raise UnreadableError(f"{path}: the plan has no placement: its findings say why")
+    if plan.request.type == "custom":
         raise UnreadableError(f"{path}: a custom board is not QEMU's to build")
-    findings = tuple(_stale(document, Path(path).parent))
-    return OpenPlan(
-        request, regions, windows, forbidden, doorbell, findings, bool(document.get("ok"))
-    )
+    return OpenPlan(plan, plan.request, plan.guest, tuple(_stale(plan, Path(path).parent)))
 
 
 def _document(path: str) -> Mapping[str, Any]:
@@ -87,12 +70,11 @@ def _document(path: str) -> Mapping[str, Any]:
     return document
 
 
-def _stale(document: Mapping[str, Any], folder: Path) -> list[Finding]:
+def _stale(plan: PlanDocument, folder: Path) -> list[Finding]:
     """Compare each input with its file: as named, else beside the plan."""
     found: list[Finding] = []
-    hashes, sources = document.get("inputs", {}), document.get("sources", {})
-    for name, expected in sorted(hashes.items()):
-        source = str(sources.get(name, ""))
+    for name, made_from in sorted(plan.inputs.items()):
+        source, expected = made_from.path, made_from.sha256
         place = next((p for p in (Path(source), folder / source) if source and p.exists()), None)
         if place is None:
             found.append(
@@ -110,7 +92,7 @@ def _stale(document: Mapping[str, Any], folder: Path) -> list[Finding]:
                     "MM605",
                     f"{name} ({source}) has changed since the plan was made",
                     help="make the plan again with 'guestmap plan'",
-                    notes=(f"the plan has {str(expected)[:16]}…, it is now {now[:16]}…",),
+                    notes=(f"the plan has {expected[:16]}…, it is now {now[:16]}…",),
                     level=Severity.ERROR,
                 )
             )

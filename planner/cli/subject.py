@@ -14,16 +14,11 @@ from planner.cli.exits import Exit, UnreadableError
 from planner.cli.facts import read_facts
 from planner.cli.output import show_findings
 from planner.cli.sources import looks_like_profile, read_bytes
+from planner.documents.map import FORMAT as MAP_FORMAT
+from planner.documents.map import DocumentError, read_map
 from planner.documents.plan import FORMAT as PLAN_FORMAT
-from planner.documents.plan import DocumentError
-from planner.draw.exhibit import (
-    MAP_FORMAT,
-    Exhibit,
-    of_map,
-    of_map_document,
-    of_plan,
-    of_plan_document,
-)
+from planner.documents.plan import read_plan
+from planner.draw.exhibit import Exhibit, of_map, of_plan, of_plan_document
 from planner.findings import Severity, worst
 from planner.host.dump import looks_like_dump
 from planner.host.profile import HostProfile, Scope
@@ -144,7 +139,7 @@ def _of_json(data: bytes, name: str, hosts: Hosts) -> Exhibit:
         if kind == PLAN_FORMAT:
             return _of_plan_document(document, hosts)
         if kind == MAP_FORMAT:
-            return _of_guest(Path(name).stem, of_map_document(document), hosts)
+            return _of_guest(Path(name).stem, read_map(document), hosts)
     except DocumentError as error:
         raise UnreadableError(f"{name}: {error}") from error
     raise UnreadableError(
@@ -155,7 +150,7 @@ def _of_json(data: bytes, name: str, hosts: Hosts) -> Exhibit:
 def _of_plan_document(document: Mapping[str, Any], hosts: Hosts) -> Exhibit:
     if hosts.paths:
         raise click.UsageError("a plan has its own hosts; --host goes with layouts and maps")
-    return of_plan_document(document)
+    return of_plan_document(read_plan(document))
 
 
 def _of_layout(data: bytes, name: str, hosts: Hosts) -> Exhibit:

@@ -11,7 +11,6 @@ from planner.cli.exits import ReachError
 from planner.cli.output import exit_for, findings_text, print_json
 from planner.cli.planfile import OpenPlan, open_plan
 from planner.findings import Finding
-from planner.region import GuestMap
 from qmp_glue.addresses import MonitorAddress
 from qmp_glue.apply import Planned, verify_plan
 from qmp_glue.errors import GlueError
@@ -25,8 +24,8 @@ def plan_target(path: str) -> tuple[OpenPlan, Planned]:
     :raise UnreadableError: it cannot be used.
     """
     opened = open_plan(path)
-    guest = GuestMap("model", opened.request.type, "", opened.regions, opened.windows)
-    return opened, Planned(opened.request, guest, opened.forbidden, opened.doorbell)
+    plan = opened.document
+    return opened, Planned(opened.request, opened.guest, plan.forbidden, plan.reported_doorbell)
 
 
 def report(

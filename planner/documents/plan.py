@@ -1,4 +1,4 @@
-"""The plan as JSON: written by ``guestmap plan``, read by ``args``, ``apply``, ``verify``.
+"""The plan as JSON: by ``guestmap plan``, for ``args``, ``apply``, ``verify``, ``show``, ``diff``.
 
 Addresses and sizes are hex strings, ranges carry their last byte included. Version 1 grows only by
 new keys.
@@ -7,32 +7,22 @@ new keys.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from planner.findings import span_json
+from planner.documents.map import DocumentError, reading, region_json
+from planner.findings import CODES, Finding, Severity, read_span, span_json
 from planner.judge.forbidden import Forbidden
 from planner.machine.request import MachineRequest, MemoryDevice
-from planner.place.plan import Plan
-from planner.region import Kind, Origin, Region, Window, WindowKind
+from planner.place.doorbell import Realiser
+from planner.place.plan import Plan, Source
+from planner.region import GuestMap, Kind, Origin, Region, Window, WindowKind
 from planner.span import Span, SpanSet
 
-__all__ = [
-    "FORMAT",
-    "VERSION",
-    "DocumentError",
-    "plan_json",
-    "read_doorbell",
-    "read_forbidden",
-    "read_map",
-    "read_request",
-]
+__all__ = ["FORMAT", "VERSION", "DocumentError", "PlanDocument", "plan_json", "read_plan"]
 
 FORMAT = "guestmap/plan"
 VERSION = 1
-
-
-class DocumentError(ValueError):
-    """The JSON is not a plan this version can read."""
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -50,7 +40,10 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "hosts": [host.name for host in plan.binding.hosts],
         "devices": list(plan.layout.devices),
         "hotplug": list(plan.layout.hotplug),
-        "regions": [_region_json(region) for region in guest.regions] if guest else [],
+        "regions": [
+            region_json(region) | {"origin": str(region.origin)}
+            for region in (guest.regions if guest else ())
+        ],
         "windows": [
             {"name": window.name, "kind": window.kind.value, **span_json(window.span)}
             for window in (guest.windows if guest else ())
@@ -68,16 +61,6 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "doorbell": _doorbell_json(plan),
         "ram": _ram_json(plan),
         "findings": [finding.to_json() for finding in plan.findings],
-    }
-
-
-def _region_json(region: Region) -> dict[str, Any]:
-    return {
-        "name": region.name,
-        "kind": region.kind.value,
-        **span_json(region.span),
-        "dma": region.dma,
-        "origin": str(region.origin),
     }
 
 
@@ -147,99 +130,130 @@ def _request_json(request: MachineRequest) -> dict[str, Any]:
     }
 
 
-def read_request(document: Mapping[str, Any]) -> MachineRequest:
-    """Read back the machine request of a plan document, pieces as memory devices.
+@dataclass(frozen=True, slots=True)
+class PlanDocument:
+    """A plan read back."""
 
-    :raise DocumentError: not a plan, of another version, or without a placement.
+    layout: str
+    ok: bool
+    scope: str
+    #: Type and version of the machine.
+    machine: str
+    memory_bytes: int
+    #: None where the memory could not be placed.
+    request: MachineRequest | None
+    #: None where the machine could not be built.
+    guest: GuestMap | None
+    hosts: tuple[str, ...]
+    forbidden: tuple[Forbidden, ...]
+    usable: SpanSet
+    doorbell: Span | None
+    choice: str
+    realised_by: str
+    reason: str
+    findings: tuple[Finding, ...]
+    #: What it was made from, by name.
+    inputs: Mapping[str, Source]
+
+    @property
+    def reported_doorbell(self) -> Span | None:
+        """The doorbell window that virtio-iommu is to report; None when it is not to."""
+        return self.doorbell if self.realised_by == Realiser.VIRTIO_IOMMU else None
+
+
+def read_plan(document: Mapping[str, Any]) -> PlanDocument:
+    """Read a plan back.
+
+    :raise DocumentError: no plan, damaged, or of another version.
     """
     if document.get("format") != FORMAT:
         raise DocumentError(f"this is no {FORMAT} document")
-    if document.get("version") != VERSION:
-        raise DocumentError(
-            f"the plan has version {document.get('version')}, this guestmap reads {VERSION}"
-        )
-    machine = document["machine"]
-    if "boot_bytes" not in machine:
-        raise DocumentError("the plan has no placement: its findings say why")
-    try:
-        return MachineRequest(
-            type=machine["type"],
-            version=machine["version"],
-            cpu=machine["cpu"],
-            options=dict(machine["options"]),
-            globals=dict(machine["globals"]),
-            address_bits=machine["address_bits"],
-            boot_bytes=int(machine["boot_bytes"], 16),
-            max_bytes=int(machine["max_bytes"], 16),
-            slots=int(machine["slots"]),
-            devices=tuple(
-                MemoryDevice(
-                    piece["name"],
-                    int(piece["size"], 16),
-                    int(piece["base"], 16),
-                    piece["driver"],
-                    memdev=piece["memdev"],
+    with reading("plan", document, VERSION):
+        machine, doorbell = document["machine"], document["doorbell"]
+        sources = document["sources"]
+        return PlanDocument(
+            layout=str(document["layout"]),
+            ok=bool(document["ok"]),
+            scope=str(document["scope"]),
+            machine=f"{machine['type']} {machine['version']}".strip(),
+            memory_bytes=int(document["ram"]["size"], 16),
+            request=_read_request(document) if "boot_bytes" in machine else None,
+            guest=_read_guest(document) if document["regions"] else None,
+            hosts=tuple(map(str, document["hosts"])),
+            forbidden=tuple(
+                Forbidden(
+                    read_span(entry),
+                    entry["type"],
+                    entry["host"],
+                    tuple(entry["groups"]),
+                    origin=_PLAN,
                 )
-                for piece in document["ram"]["pieces"]
+                for entry in document["forbidden"]
             ),
+            usable=SpanSet(map(read_span, document["usable"])),
+            doorbell=read_span(doorbell) if "base" in doorbell else None,
+            choice=str(doorbell["choice"]),
+            realised_by=str(doorbell["realised_by"]),
+            reason=str(doorbell["reason"]),
+            findings=tuple(map(_read_finding, document["findings"])),
+            inputs={
+                name: Source(str(sources.get(name, "")), str(sha256))
+                for name, sha256 in document["inputs"].items()
+            },
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise DocumentError(f"the plan is damaged: {error!r}") from error
 
 
-def read_map(document: Mapping[str, Any]) -> tuple[tuple[Region, ...], tuple[Window, ...]]:
-    """Read back the planned regions and windows.
-
-    :raise DocumentError: something is damaged.
-    """
-    origin = Origin("the plan")
-    try:
-        regions = tuple(
-            Region(_span(entry), entry["name"], Kind(entry["kind"]), origin)
-            for entry in document["regions"]
-        )
-        windows = tuple(
-            Window(_span(entry), entry["name"], WindowKind(entry["kind"]), origin)
-            for entry in document["windows"]
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise DocumentError(f"the plan is damaged: {error!r}") from error
-    return regions, windows
+_PLAN = Origin("the plan")
 
 
-def read_forbidden(document: Mapping[str, Any]) -> tuple[Forbidden, ...]:
-    """Read back what the plan's hosts forbid.
-
-    :raise DocumentError: something is damaged.
-    """
-    try:
-        return tuple(
-            Forbidden(
-                _span(entry),
-                entry["type"],
-                entry["host"],
-                tuple(entry["groups"]),
-                origin=Origin("the plan"),
+def _read_request(document: Mapping[str, Any]) -> MachineRequest:
+    machine = document["machine"]
+    return MachineRequest(
+        type=machine["type"],
+        version=machine["version"],
+        cpu=machine["cpu"],
+        options=dict(machine["options"]),
+        globals=dict(machine["globals"]),
+        address_bits=machine["address_bits"],
+        boot_bytes=int(machine["boot_bytes"], 16),
+        max_bytes=int(machine["max_bytes"], 16),
+        slots=int(machine["slots"]),
+        devices=tuple(
+            MemoryDevice(
+                piece["name"],
+                int(piece["size"], 16),
+                int(piece["base"], 16),
+                piece["driver"],
+                memdev=piece["memdev"],
             )
-            for entry in document["forbidden"]
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise DocumentError(f"the plan is damaged: {error!r}") from error
+            for piece in document["ram"]["pieces"]
+        ),
+    )
 
 
-def read_doorbell(document: Mapping[str, Any]) -> Span | None:
-    """Read back the doorbell window that virtio-iommu is to report, None when it is not to.
+def _read_guest(document: Mapping[str, Any]) -> GuestMap:
+    own = set(map(read_span, document["doorbell"].get("machine_windows", ())))
+    regions = []
+    for entry in document["regions"]:
+        span, origin = read_span(entry), Origin(str(entry.get("origin", _PLAN)))
+        kind = Kind(entry["kind"])
+        regions.append(Region(span, entry["name"], kind, origin, doorbell=span in own))
+    windows = [
+        Window(read_span(entry), entry["name"], WindowKind(entry["kind"]), _PLAN)
+        for entry in document["windows"]
+    ]
+    return GuestMap("model", document["machine"]["type"], "", tuple(regions), tuple(windows))
 
-    :raise DocumentError: something is damaged.
-    """
-    doorbell = document.get("doorbell", {})
-    if doorbell.get("realised_by") != "virtio-iommu":
-        return None
-    try:
-        return _span(doorbell)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DocumentError(f"the plan is damaged: {error!r}") from error
 
-
-def _span(entry: Mapping[str, str]) -> Span:
-    return Span.inclusive(int(entry["base"], 16), int(entry["last"], 16))
+def _read_finding(entry: Mapping[str, Any]) -> Finding:
+    code = entry["code"]
+    if code not in CODES:
+        raise DocumentError(f"the plan has a finding '{code}' that this guestmap does not know")
+    return Finding(
+        code,
+        str(entry["message"]),
+        str(entry["help"]),
+        notes=tuple(map(str, entry.get("notes", ()))),
+        overlap=read_span(entry["overlap"]) if "overlap" in entry else None,
+        level=Severity(entry["severity"]),
+    )

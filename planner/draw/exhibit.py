@@ -6,22 +6,19 @@ else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from planner.documents.plan import DocumentError, read_forbidden, read_map
-from planner.findings import CODES, Finding, Severity
+from planner.documents.plan import PlanDocument
+from planner.findings import Finding
 from planner.host.profile import Group, HostProfile
 from planner.judge.forbidden import Binding, Forbidden, shorten
 from planner.place.plan import Plan
-from planner.region import GuestMap, Kind, Origin, Region, Window, WindowKind
+from planner.region import GuestMap, Origin
 from planner.span import Span, SpanSet
 from planner.units import show_size
 
-__all__ = ["Advice", "Exhibit", "of_map", "of_map_document", "of_plan", "of_plan_document"]
-
-MAP_FORMAT = "guestmap/map"
+__all__ = ["Advice", "Exhibit", "of_map", "of_plan", "of_plan_document"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -179,95 +176,22 @@ def groups_fact(groups: tuple[str, ...]) -> str:
     return f"{'group' if len(groups) == 1 else 'groups'} {shorten(groups)}"
 
 
-def of_plan_document(document: Mapping[str, Any]) -> Exhibit:
-    """Return a plan read from its JSON.
-
-    :raise DocumentError: it is damaged, or of another version.
-    """
-    if document.get("version") != 1:
-        raise DocumentError(
-            f"the plan has version {document.get('version')}, this guestmap reads 1"
-        )
-    regions, windows = read_map(document)
-    forbidden = read_forbidden(document)
-    try:
-        machine, memory = document["machine"], int(document["ram"]["size"], 16)
-        doorbell = _span(document["doorbell"]) if "base" in document["doorbell"] else None
-        own = {_span(entry) for entry in document["doorbell"].get("machine_windows", ())}
-        told = [
-            replace(
-                region,
-                origin=Origin(str(entry.get("origin", "the plan"))),
-                doorbell=region.span in own,
-            )
-            for region, entry in zip(regions, document["regions"], strict=True)
-        ]
-        guest = GuestMap("model", machine["type"], "", tuple(told), windows) if told else None
-        facts = (
-            f"{show_size(memory)} on {machine['type']} {machine['version']}".strip(),
-            f"scope {document['scope']}",
-            "planned" if document["ok"] else "cannot be planned",
-            _doorbell_fact(doorbell, document["doorbell"]["choice"]),
-        )
-        return Exhibit(
-            str(document["layout"]),
-            facts,
-            guest,
-            None,
-            tuple(document["hosts"]),
-            forbidden,
-            (),
-            SpanSet(_span(entry) for entry in document["usable"]),
-            doorbell,
-            str(document["doorbell"].get("reason", "")),
-            tuple(_finding(entry) for entry in document["findings"]),
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DocumentError(f"the plan is damaged: {error!r}") from error
-
-
-def of_map_document(document: Mapping[str, Any]) -> GuestMap:
-    """Return a map read from what ``guestmap map --json`` printed.
-
-    :raise DocumentError: it is damaged, or of another version.
-    """
-    if document.get("version") != 1:
-        raise DocumentError(f"the map has version {document.get('version')}, this guestmap reads 1")
-    origin = Origin(f"a map of source '{document.get('source')}'")
-    try:
-        regions = tuple(
-            Region(_span(entry), entry["name"], Kind(entry["kind"]), origin)
-            for entry in document["regions"]
-        )
-        windows = tuple(
-            Window(_span(entry), entry["name"], WindowKind(entry["name"]), origin)
-            for entry in document["windows"]
-        )
-        return GuestMap(
-            str(document["source"]),
-            str(document["machine"]),
-            str(document["qemu"]),
-            regions,
-            windows,
-            notes=tuple(map(str, document.get("notes", ()))),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise DocumentError(f"the map is damaged: {error!r}") from error
-
-
-def _finding(entry: Mapping[str, Any]) -> Finding:
-    code = entry["code"]
-    if code not in CODES:
-        raise DocumentError(f"the plan has a finding '{code}' that this guestmap does not know")
-    return Finding(
-        code,
-        str(entry["message"]),
-        str(entry["help"]),
-        notes=tuple(map(str, entry.get("notes", ()))),
-        overlap=_span(entry["overlap"]) if "overlap" in entry else None,
-        level=Severity(entry["severity"]),
+def of_plan_document(plan: PlanDocument) -> Exhibit:
+    """Return a plan read from its JSON."""
+    return Exhibit(
+        plan.layout,
+        (
+            f"{show_size(plan.memory_bytes)} on {plan.machine}",
+            f"scope {plan.scope}",
+            "planned" if plan.ok else "cannot be planned",
+            _doorbell_fact(plan.doorbell, plan.choice),
+        ),
+        plan.guest,
+        None,
+        plan.hosts,
+        plan.forbidden,
+        usable=plan.usable,
+        doorbell=plan.doorbell,
+        doorbell_words=plan.reason,
+        findings=plan.findings,
     )
-
-
-def _span(entry: Mapping[str, str]) -> Span:
-    return Span.inclusive(int(entry["base"], 16), int(entry["last"], 16))

@@ -231,9 +231,9 @@ def test_what_cannot_be_shown(args: tuple[str, ...], why: str) -> None:
         ('{"format": "guestmap/host"}', "is JSON of format 'guestmap/host'; 'guestmap/plan' and"),
         ("{", "is not JSON"),
         ('{"format": "guestmap/plan", "version": 9}', "the plan has version 9, this guestmap"),
-        ('{"format": "guestmap/plan", "version": 1}', "the plan is damaged: KeyError('regions')"),
+        ('{"format": "guestmap/plan", "version": 1}', "the plan is damaged: KeyError('machine')"),
         ('{"format": "guestmap/map", "version": 9}', "the map has version 9, this guestmap reads"),
-        ('{"format": "guestmap/map", "version": 1}', "the map is damaged: KeyError('regions')"),
+        ('{"format": "guestmap/map", "version": 1}', "the map is damaged: KeyError('source')"),
     ],
 )
 def test_json_that_cannot_be_shown(text: str, why: str) -> None:

@@ -240,10 +240,6 @@ def test_a_stale_plan_is_refused(tmp_path: Path) -> None:
         ('{"format": "guestmap/host"}', "this is no guestmap/plan document"),
         ('{"format": "guestmap/plan", "version": 9}', "the plan has version 9"),
         (
-            '{"format": "guestmap/plan", "version": 1, "machine": {"type": "virt"}}',
-            "the plan has no placement",
-        ),
-        (
             '{"format": "guestmap/plan", "version": 1, "machine": {"boot_bytes": "0x1"}}',
             "the plan is damaged: KeyError",
         ),
@@ -253,6 +249,15 @@ def test_what_is_no_plan_is_refused_with_words(tmp_path: Path, text: str, words:
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(UnreadableError, match=words):
         guestmap("args", str(tmp_path / "plan.json"))
+
+
+def test_a_plan_without_a_placement_is_refused_with_words(tmp_path: Path) -> None:
+    plan = Path(plan_file("arm-guest-on-amd", tmp_path))
+    document = json.loads(plan.read_text())
+    del document["machine"]["boot_bytes"]
+    plan.write_text(json.dumps(document))
+    with pytest.raises(UnreadableError, match="the plan has no placement: its findings say why"):
+        guestmap("args", str(plan))
 
 
 def test_a_plan_for_a_custom_board_has_no_command_line(tmp_path: Path) -> None:
