@@ -57,6 +57,12 @@ class Pileup(NamedTuple):
     members: tuple[Interval, ...]
     span: Span
 
+    @property
+    def words(self) -> str:
+        """The pile-up in a sentence."""
+        names = ", ".join(member.name for member in self.members)
+        return f"{len(self.members)} regions meet at [{self.span}]: {names}"
+
 
 def _key(interval: Interval) -> tuple[int, int, str]:
     return (interval.span.start, interval.span.end, interval.name)
@@ -119,9 +125,13 @@ def deepest(intervals: Iterable[Interval]) -> Pileup | None:
     return Pileup(members, Span(at, min(member.span.end for member in members)))
 
 
-def pileups(intervals: Iterable[Interval], least: int = 3) -> list[Pileup]:
-    """Return the deepest pile-up of each cluster where *least* or more meet, in address order."""
-    found = [deepest(cluster) for cluster in clusters(intervals) if len(cluster) >= least]
+def pileups(mine: Iterable[Interval], theirs: Iterable[Interval], least: int = 3) -> list[Pileup]:
+    """Return where *least* or more of both sides meet: the deepest place of each cluster of theirs.
+
+    One long range of mine ties everything together, so the clusters are of the other side alone.
+    """
+    ours = sorted(mine, key=_key)
+    found = [deepest([*ours, *cluster]) for cluster in clusters(theirs)]
     return [pile for pile in found if pile and len(pile.members) >= least]
 
 

@@ -207,7 +207,7 @@ def _host_boxes(exhibit: Exhibit, host: str, fate: Teller) -> Iterator[Box]:
             facts.append(shorten(entry.devices, 8))
         yield Box(
             "",
-            "above the IOMMU" if entry.beyond else entry.type,
+            entry.title,
             f"{entry.span.start.bit_length() - 1} address bits" if entry.beyond else "forbidden",
             Style.HOLE,
             entry.span,

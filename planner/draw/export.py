@@ -35,6 +35,10 @@ def scene_json(scene: Scene) -> dict[str, Any]:
             {"guest": clash.guest, "host": clash.host, **span_json(clash.span)}
             for clash in scene.clashes
         ],
+        "pileups": [
+            {"regions": [member.name for member in pile.members], **span_json(pile.span)}
+            for pile in scene.pileups
+        ],
         "findings": [finding.to_json() for finding in scene.findings],
         "notes": list(scene.notes),
     }

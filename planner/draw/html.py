@@ -87,8 +87,8 @@ def _collisions(main: ET.Element, scene: Scene) -> None:
         words = f"{asked} {CLASH_WORD}{'s' * (asked > 1)} as asked, {words or 'none'} as planned"
     _say(section, "strong", f"✖ {words}")
     items = ET.SubElement(section, "ul")
-    for clash in scene.clashes:
-        _say(items, "li", clash.words)
+    for words in (*(clash.words for clash in scene.clashes), *(p.words for p in scene.pileups)):
+        _say(items, "li", words)
 
 
 def _toolbar(main: ET.Element, scene: Scene) -> None:

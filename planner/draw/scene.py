@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from planner.findings import Finding
-from planner.graph import Interval, clusters, lanes
+from planner.graph import Interval, Pileup, clusters, lanes, pileups
 from planner.region import Kind
 from planner.span import ADDRESS_LIMIT, Span
 from planner.units import show_size
@@ -166,6 +166,19 @@ class Scene:
     def boxes(self) -> tuple[Box, ...]:
         """Every box, column by column."""
         return tuple(box for column in self.columns for box in column.boxes)
+
+    @property
+    def pileups(self) -> list[Pileup]:
+        """Where more than two meet, for each guest by itself."""
+        spans = {box.id: box.span for box in self.boxes}
+        sides: dict[str, tuple[dict[str, Interval], dict[str, Interval]]] = {}
+        for clash in self.clashes:
+            mine, theirs = clash.boxes
+            guest, hosts = sides.setdefault(mine.partition("/")[0], ({}, {}))
+            guest[mine] = Interval(clash.guest, spans[mine])
+            hosts[theirs] = Interval(clash.host, spans[theirs])
+        piles = (pileups(guest.values(), hosts.values()) for guest, hosts in sides.values())
+        return [pile for found in piles for pile in found]
 
     @property
     def height(self) -> int:

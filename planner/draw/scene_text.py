@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from planner.draw.diagnostic import summary
 from planner.draw.looks import CLASH, CLASH_WORD, LOOKS
 from planner.draw.paint import Paint, plain
-from planner.draw.scene import Box, Clash, Column, Fate, Scene, Stretch, Style
+from planner.draw.scene import Box, Column, Fate, Scene, Stretch, Style
 from planner.units import show_size
 
 __all__ = ["scene_text"]
@@ -63,7 +63,9 @@ def scene_text(scene: Scene, *, paint: Paint = plain, ascii_only: bool = False) 
         row += "".join("  " + column.line(stretch, paint) for column in columns)
         lines.append(row.rstrip())
     lines += ["", paint(f"  {_legend(scene, marks, cross)}", "dim")]
-    lines += ["", *_collisions(scene.clashes, cross, paint)] if scene.clashes else []
+    said = [f"{CLASH_WORD}: {clash.words}" for clash in scene.clashes]
+    said += [pile.words for pile in scene.pileups]
+    lines += ["", *(paint(f"{cross} {words}", CLASH.paint) for words in said)] if said else []
     if scene.findings:
         lines += ["", f"findings: {summary(scene.findings)}"]
     if scene.notes:
@@ -81,10 +83,6 @@ _PLAINER = str.maketrans({"×": "x", "·": ".", "→": ">", "…": "~"})
 def _legend(scene: Scene, marks: dict[Style, str], cross: str) -> str:
     words = [f"{marks[style]} {LOOKS[style].words}" for style in scene.styles()]
     return "  ".join([*words, f"{cross} {CLASH_WORD}"] if scene.clashes else words)
-
-
-def _collisions(clashes: Sequence[Clash], cross: str, paint: Paint) -> list[str]:
-    return [paint(f"{cross} {CLASH_WORD}: {clash.words}", "clash") for clash in clashes]
 
 
 class _Lanes:

@@ -54,6 +54,11 @@ class Forbidden:
         """Whether it is what lies above the IOMMU's address bits."""
         return self.type == BEYOND_APERTURE
 
+    @property
+    def title(self) -> str:
+        """Its word, short: ``msi``, or ``above the IOMMU``."""
+        return "above the IOMMU" if self.beyond else self.type
+
     def met(self, *, would: bool = False) -> str:
         """Say in a sentence that something meets this range: ``covers msi [...] on a``."""
         if self.beyond:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.findings import Finding, Party
+from planner.graph import Interval, pileups
 from planner.judge.collision import collisions
 from planner.judge.forbidden import Binding, Forbidden
 from planner.layout.model import Layout
 from planner.machine.machine import Machine
 from planner.machine.request import MachineRequest
 from planner.place.placement import Demand, Obstacle, Placement, Refusal, largest_total, place
-from planner.region import GuestMap
+from planner.region import GuestMap, Region
 from planner.span import MIB, SpanSet
 from planner.units import show_size
 
@@ -44,12 +45,16 @@ class Case:
                 guilty += [entry for entry in self.binding.forbidden if entry.span == span]
         return guilty
 
-    def in_the_way(self) -> list[Forbidden]:
-        """Return what the memory as asked meets."""
+    def ram(self) -> list[Region]:
+        """Return the boot memory as asked, in address order."""
         if self.asked is None:
             return []
         names = set(self.machine.boot_ram(self.asked))
-        ram = [region for region in self.asked.regions if region.name in names]
+        return [region for region in self.asked.regions if region.name in names]
+
+    def in_the_way(self) -> list[Forbidden]:
+        """Return what the memory as asked meets."""
+        ram = self.ram()
         return list(dict.fromkeys(m.entry for m in collisions(ram, self.binding.forbidden)))
 
 
@@ -74,13 +79,13 @@ def explain_refusal(case: Case, refusal: Refusal) -> Finding:
         message += f", {show_size(refusal.missing)} are missing"
     if entries:
         message += "; in the way: " + "; ".join(entry.words for entry in entries[:3])
-    parties = [entry.party for entry in entries[:8]]
-    if case.asked:
-        names = case.machine.boot_ram(case.asked)
-        mine = next((r for r in case.asked.regions if r.name in names), None)
-        if mine:
-            parties.insert(0, Party.of(mine))
-    notes: list[str] = []
+    ram = case.ram()
+    parties = [*map(Party.of, ram[:1]), *(entry.party for entry in entries[:8])]
+    met = pileups(
+        (Interval(f"'{region.name}'", region.span) for region in ram),
+        (Interval(f"{entry.title} of {entry.host}", entry.span) for entry in entries),
+    )
+    notes = [pile.words for pile in met]
     if len(case.binding.hosts) > 1:
         for host in case.binding.hosts:
             fits = case.largest(case.binding.only(host.name))

@@ -14,6 +14,7 @@ from kit import ROOT, Golden
 from kit.real import guestmap, paused_qemu
 
 AMD = "layouts/hosts/amd-desktop.yaml"
+AMD_TOO = "layouts/hosts/amd-workstation.yaml"
 ARM = "qemu-system-aarch64 -M virt-7.2 -cpu max -m 4G -device vfio-pci,host=0000:29:00.0"
 PLUG = (
     "hotplug --json --dry-run --qmp {qmp} --host layouts/hosts/amd-desktop.yaml --scope host"
@@ -29,6 +30,7 @@ SHOWN = [
     ("args {plan} --json", "args --json"),
     ("lint --json {bad}", "lint --json"),
     ("show --json layouts/arm-guest-on-amd.yaml", "show --json"),
+    (f"show --json --model --host {AMD} --host {AMD_TOO} -- {ARM}", "show --json"),
     ("diff --json layouts/hosts/hp-gen9.yaml layouts/hosts/hp-gen8-dl388.yaml", "diff --json"),
     ("explain --json", "explain --json"),
     ("explain MM401 --json", "explain CODE --json"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,9 @@ from kit.plan_cases import plan_of_text, shipped
 
 from planner.draw.columns import clashes_of, exhibit_columns, scene_of
 from planner.draw.exhibit import Exhibit, of_map, of_plan
+from planner.draw.export import scene_json
 from planner.draw.scene import LEAST, LINE, Box, Column, Role, Scene, Style, make_scene
+from planner.draw.scene_text import scene_text
 from planner.host.profile import Scope
 from planner.judge.forbidden import bind
 from planner.region import GuestMap, Kind, Origin, Region, Window, WindowKind
@@ -132,6 +136,29 @@ def test_collisions_name_both_sides_and_the_exact_bytes() -> None:
     assert [clash.words for clash in drawn.clashes] == [
         "ram meets msi of puchatek: 1 MiB at [0xfee00000-0xfeefffff]"
     ]
+
+
+def test_where_more_than_two_meet_is_said_once_more_for_all() -> None:
+    ram = Region(Span(GIB, 5 * GIB), "ram", Kind.RAM, HERE)
+    hosts = [replace(shipped("amd-desktop"), name=name) for name in ("a", "b")]
+    drawn = scene_of(of_map("t", guest(ram), bind(hosts, Scope.HOST, ())))
+    words = "3 regions meet at [0xfee00000-0xfeefffff]: ram, msi of a, msi of b"
+    assert [pile.words for pile in drawn.pileups] == [words]
+    assert f"✖ {words}\n" in scene_text(drawn)
+    assert scene_json(drawn)["pileups"] == [
+        {
+            "regions": ["ram", "msi of a", "msi of b"],
+            "base": "0xfee00000",
+            "last": "0xfeefffff",
+            "size": "0x100000",
+        }
+    ]
+
+
+def test_memory_as_asked_and_as_planned_do_not_meet() -> None:
+    drawn = shown("arm-guest-on-kunpeng")
+    assert drawn.clashes
+    assert not drawn.pileups
 
 
 def test_registers_over_a_forbidden_range_are_no_collision() -> None:

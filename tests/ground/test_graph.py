@@ -83,10 +83,22 @@ def test_clusters_are_the_components_of_the_graph(intervals: list[Interval]) -> 
     )
 
 
-@given(INTERVALS, st.integers(2, 4))
-def test_pileups_are_the_deepest_of_each_cluster(intervals: list[Interval], least: int) -> None:
-    deep = [deepest(cluster) for cluster in clusters(intervals)]
-    assert pileups(intervals, least) == [p for p in deep if p and len(p.members) >= least]
+@given(INTERVALS, INTERVALS, st.integers(2, 4))
+def test_pileups_are_the_deepest_of_each_cluster_of_the_other_side(
+    mine: list[Interval], theirs: list[Interval], least: int
+) -> None:
+    mine = [interval._replace(name=f"m{interval.name}") for interval in mine]
+    found = pileups(mine, theirs, least)
+    expected = []
+    for chain in nx.connected_components(graph(theirs)):
+        both = [*mine, *(interval for interval in theirs if interval.name in chain)]
+        depths = [sum(point in i.span for i in both) for point in range(48)]
+        if max(depths) >= least:
+            expected.append(sorted(i.name for i in both if depths.index(max(depths)) in i.span))
+    assert sorted(sorted(i.name for i in pile.members) for pile in found) == sorted(expected)
+    for pile in found:
+        assert all(member.span.contains(pile.span) for member in pile.members)
+        assert pile.words.startswith(f"{len(pile.members)} regions meet at [{pile.span}]: ")
 
 
 def test_equal_regions_are_two_nodes_and_touching_ones_are_no_edge() -> None:

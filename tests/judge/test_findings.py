@@ -120,6 +120,11 @@ CASES = {
             arm("fine", (Span.sized(0x1_0000_0000, MIB), "reserved")),
         ),
     ),
+    "no-room-where-hosts-agree": Case(
+        "MM501",
+        layout("machine: {type: custom}", "size: 1GiB", CUSTOM),
+        tuple(arm(name, (Span.sized(0x6000_0000, 64 * MIB), "reserved")) for name in ("a", "b")),
+    ),
     "too-few-slots": Case(
         "MM503",
         layout(
