@@ -165,8 +165,5 @@ async def _devices(session: Asks, sysfs: Path) -> tuple[list[str], list[str]]:
         found = await assigned_now(session, None, sysfs)
     except UnknownDeviceError as error:
         return [], [f"the assigned devices: {error}"]
-    words = []
-    for device in found:
-        key = "host" if ":" in device.name else "sysfsdev"
-        words += ["-device", f"vfio-pci,{key}={device.name}"]
-    return words, []
+    # sysfsdev= takes what host= does not: platform devices, PCI domains above ffff.
+    return [w for device in found for w in ("-device", f"vfio-pci,sysfsdev={device.name}")], []

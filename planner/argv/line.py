@@ -21,6 +21,7 @@ from planner.machine.request import (
     NotModelledError,
 )
 from planner.span import MIB
+from planner.text.pci import parse_pci
 
 __all__ = ["IOMMUS", "MEMORY_DEVICES", "AssignedDevice", "CommandLine", "parse_argv"]
 
@@ -57,9 +58,6 @@ _UNMODELLED = (
     "virtio-pmem-pci",
 )
 ASSIGNED = ("vfio-pci", "vfio-pci-nohotplug")
-_BDF = re.compile(
-    r"(?:(?P<domain>[0-9a-fA-F]{1,8}):)?(?P<rest>[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7])\Z"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,14 +209,24 @@ def _assigned(devices: Iterable[Option]) -> Iterable[AssignedDevice]:
             continue
         host = option.keys.get("host", "")
         if host:
-            match = _BDF.match(host)
-            if not match:
-                raise ArgvError(f"'{option}': host={host} is not a PCI address")
-            domain = int(match["domain"] or "0", 16)
-            host = f"{domain:04x}:{match['rest'].lower()}"
+            host = _pci_host(host, option)
         elif "sysfsdev" in option.keys:
             host = posixpath.basename(option.keys["sysfsdev"].rstrip("/"))
+            host = parse_pci(host) or host
         yield AssignedDevice(host, option)
+
+
+def _pci_host(text: str, option: Option) -> str:
+    name = parse_pci(text)
+    if name is None:
+        raise ArgvError(f"'{option}': host={text} is not a PCI address")
+    if name.index(":") > 4:
+        # hw/core/qdev-properties-system.c set_pci_host_devaddr(): dom > 0xffff, 7.2 to 11.1.
+        raise ArgvError(
+            f"'{option}': QEMU takes no PCI domain above ffff in host=; write"
+            f" sysfsdev=/sys/bus/pci/devices/{name}"
+        )
+    return name
 
 
 def _request(line: CommandLine, qemu: str) -> MachineRequest:

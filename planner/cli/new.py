@@ -18,7 +18,6 @@ from planner.host.profile import HostProfile
 from planner.host.read import HostUnreadableError, read_host
 from planner.layout.draft import Draft, candidates, families, write_draft
 from planner.layout.load import load
-from planner.text.devices import normalise_device
 from planner.units import parse_size
 
 if TYPE_CHECKING:
@@ -163,7 +162,7 @@ def _from_argv(argv: tuple[str, ...], name: str, what: str = "the command line")
         max_bytes=request.max_bytes or None,
         slots=request.slots or None,
         address_bits=request.address_bits,
-        devices=tuple(dict.fromkeys(map(normalise_device, named))),
+        devices=tuple(dict.fromkeys(named)),
         source=f"From the command line of {Path(line.program).name}.",
         remarks=tuple(remarks),
     )

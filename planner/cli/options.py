@@ -55,9 +55,9 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic since click 
 
 
 def _device(text: str) -> str:
-    from planner.text.devices import normalise_device  # noqa: PLC0415  # not for --help
+    from planner.text.pci import device_name  # noqa: PLC0415  # not for --help
 
-    return normalise_device(text)
+    return device_name(text)
 
 
 def _monitor(text: str, *, reading: bool) -> MonitorAddress:

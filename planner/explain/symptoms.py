@@ -15,6 +15,7 @@ from planner.explain.rows import ROWS, Row
 from planner.host.profile import HostProfile, Scope
 from planner.judge.forbidden import Forbidden, bind
 from planner.span import ADDRESS_LIMIT, Span
+from planner.text.pci import find_pci
 from planner.units import show_size
 
 __all__ = ["Symptom", "recognise"]
@@ -23,8 +24,6 @@ __all__ = ["Symptom", "recognise"]
 _MAX_LINE = 2000
 #: The same message often comes once for each device and boot.
 _MAX_SYMPTOMS = 50
-
-_PCI = re.compile(r"\b(?:[0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def recognise(text: str, hosts: Iterable[HostProfile] = ()) -> list[Symptom]:
     for number, line in enumerate(text.splitlines(), 1):
         for row, match in _matches(line[:_MAX_LINE], lowered):
             span = _span(match)
-            devices = tuple(dict.fromkeys(map(_full, _PCI.findall(line[:_MAX_LINE]))))
+            devices = tuple(dict.fromkeys(find_pci(line[:_MAX_LINE])))
             key = (row.id, span, devices)
             if key not in found and len(found) < _MAX_SYMPTOMS:
                 verdicts = tuple(_verdicts(row, span, devices, listed))
@@ -68,10 +67,6 @@ def _matches(line: str, lowered: str) -> Iterator[tuple[Row, re.Match[str]]]:
         match = row.pattern.search(line)
         if match:
             yield row, match
-
-
-def _full(address: str) -> str:
-    return (address if address.count(":") == 2 else f"0000:{address}").lower()
 
 
 def _span(match: re.Match[str]) -> Span | None:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from planner.layout.schema import LAYOUT
-from planner.text.devices import normalise_device
 from planner.text.fields import Field, Items, Record
+from planner.text.pci import device_name
 from planner.text.source import Mapping, Node, Scalar, comments, read
 from planner.text.values import Address, Device, Size, Text
 
@@ -117,7 +117,7 @@ def _scalar(text: str, kind: object) -> str:
         return plain.lower() if plain.startswith("0x") else plain
     if isinstance(kind, Device):
         # Quoted always: 01:00.0 is a number to YAML 1.1.
-        return f'"{normalise_device(text)}"'
+        return f'"{device_name(text)}"'
     if isinstance(kind, Text):
         return spell(text)
     return text

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from planner.region import Loc
 from planner.text.collect import Collector
-from planner.text.devices import normalise_device
+from planner.text.pci import PCI_SCHEMA, PLATFORM_SCHEMA, device_name
 from planner.text.source import Mapping, Node, Scalar, Sequence
 from planner.text.words import SHOWN_CHARS, listed, nearest, shown
 from planner.units import UnitError, parse_address, parse_size
@@ -34,11 +34,6 @@ __all__ = [
 WRONG: Any = object()
 
 _NUMBER = r"(0x[0-9a-fA-F]+(_[0-9a-fA-F]+)*|(0|[1-9][0-9]*(_[0-9]+)*) ?([KMGTPE](iB)?|B)?)"
-_PCI_SCHEMA = r"^([0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]$"
-_PLATFORM_SCHEMA = (
-    r"^(?![0-9a-fA-F]{1,8}:[0-9a-fA-F:.]*$)(?![0-9a-fA-F]{1,2}\.[0-9a-fA-F]$)"
-    r"[A-Za-z0-9][A-Za-z0-9_.:@+,-]{0,127}$"
-)
 
 
 class Type(Protocol):
@@ -272,7 +267,7 @@ class Device:
         if node.empty:
             return WRONG
         try:
-            return normalise_device(node.text)
+            return device_name(node.text)
         except ValueError as error:
             return run.wrong(
                 "MM112", node, str(error), "write domain:bus:slot.function, as in 0000:29:00.0"
@@ -282,8 +277,8 @@ class Device:
         """Allow strings only: an editor that reads 01:00.0 as a number should say so."""
         return {
             "anyOf": [
-                {"type": "string", "pattern": _PCI_SCHEMA},
-                {"type": "string", "pattern": _PLATFORM_SCHEMA},
+                {"type": "string", "pattern": PCI_SCHEMA},
+                {"type": "string", "pattern": PLATFORM_SCHEMA},
             ]
         }
 

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from planner.text.pci import parse_pci
 from qmp_glue.asks import Asks
 from qmp_glue.guard.values import Json
 from qmp_glue.guard.verdicts import CannotJudgeError, PassedFd, Peer
 
 __all__ = ["Assigned", "UnknownDeviceError", "assigned_now", "named_by"]
 
-_PCI = re.compile(r"(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])\Z", re.IGNORECASE)
 _GROUP_FILE = re.compile(r"/dev/vfio/(?:noiommu-)?(\d+)\Z")
 _HELD = ("/dev/vfio/", "/dev/vhost-vdpa")
 _CONTAINERS = ("/machine/peripheral", "/machine/peripheral-anon")
@@ -55,7 +55,9 @@ def named_by(arguments: Mapping[str, Json], peer: Peer, sysfs: Path) -> Assigned
     if "vhostdev" in given:
         return _of_char_device(Path(given["vhostdev"]), sysfs)
     if "host" in given:
-        return Assigned(_pci_name(given["host"]))
+        if name := parse_pci(given["host"]):
+            return Assigned(name)
+        raise UnknownDeviceError(f"'{given['host']}' is not a PCI address")
     raise UnknownDeviceError("it names no host device by host=, sysfsdev=, vhostdev= or fd=")
 
 
@@ -114,15 +116,6 @@ def _held_by(pid: int | None, sysfs: Path) -> set[Assigned]:
     return found
 
 
-def _pci_name(text: str) -> str:
-    """Write a PCI address as sysfs does."""
-    found = _PCI.match(text)
-    if not found:
-        raise UnknownDeviceError(f"'{text}' is not a PCI address")
-    domain, bus, slot, function = found.groups()
-    return f"{int(domain or '0', 16):04x}:{int(bus, 16):02x}:{int(slot, 16):02x}.{function}"
-
-
 def _of_sysfs(path: Path, sysfs: Path) -> Assigned:
     """Walk up from a device's folder to the one that is in an IOMMU group."""
     parts = path.parts
@@ -131,8 +124,8 @@ def _of_sysfs(path: Path, sysfs: Path) -> Assigned:
     name = path.name
     if not path.exists():
         # Facts may come from another place than this sysfs: the name has to do.
-        if _PCI.match(name):
-            return Assigned(_pci_name(name))
+        if pci := parse_pci(name):
+            return Assigned(pci)
         raise UnknownDeviceError(f"{path} does not exist")
     folder = path.resolve()
     while folder != folder.parent and folder != sysfs.resolve():
@@ -140,8 +133,8 @@ def _of_sysfs(path: Path, sysfs: Path) -> Assigned:
         if link.exists():
             return Assigned(folder.name, link.resolve().name)
         folder = folder.parent
-    if _PCI.match(name):
-        return Assigned(_pci_name(name))
+    if pci := parse_pci(name):
+        return Assigned(pci)
     raise UnknownDeviceError(f"{path} is in no IOMMU group")
 
 

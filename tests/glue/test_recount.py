@@ -87,7 +87,7 @@ def told(folder: Path, **changes: Any) -> str:
 def test_a_command_line_that_asks_for_the_same(tmp_path: Path) -> None:
     assert told(tmp_path) == (
         "qemu-system-aarch64 -M virt-10.0,gic-version=3,highmem-mmio-size=1024G"
-        " -cpu neoverse-n1 -m size=2G,maxmem=8G,slots=4 -device vfio-pci,host=0000:29:00.0"
+        " -cpu neoverse-n1 -m size=2G,maxmem=8G,slots=4 -device vfio-pci,sysfsdev=0000:29:00.0"
     )
 
 

@@ -219,8 +219,8 @@ SHAPES: list[tuple[str, str]] = [
         "MM112 'a b' is neither a PCI address nor the name of a device",
     ),
     (
-        'memory: {size: 4GiB}\ndevices: [{host: "1:29:00.0"}]\n',
-        "MM112 '1:29:00.0' has domain '1'; a PCI domain has four digits",
+        'memory: {size: 4GiB}\ndevices: [{host: "0001:129:00.0"}]\n',
+        "MM112 '0001:129:00.0' has bus '129'; a PCI bus is 00 to ff",
     ),
 ]
 
