@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -12,6 +11,7 @@ from typing import Any
 
 from planner.cli.exits import UnreadableError
 from planner.cli.facts import read_facts
+from planner.cli.sources import read_bytes
 from planner.documents.host import facts_sha256
 from planner.documents.plan import DocumentError, PlanDocument, read_plan
 from planner.findings import Finding, Severity
@@ -58,12 +58,10 @@ def open_plan(path: str) -> OpenPlan:
 
 
 def _document(path: str) -> Mapping[str, Any]:
+    data, _ = read_bytes(path)
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-        document = json.loads(text)
-    except OSError as error:
-        raise UnreadableError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
         raise UnreadableError(f"{path} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise UnreadableError(f"{path} is not a plan")
@@ -102,4 +100,4 @@ def _stale(plan: PlanDocument, folder: Path) -> list[Finding]:
 def _hash(name: str, place: Path) -> str:
     if name.startswith("host:"):
         return facts_sha256(read_facts(place))
-    return sha256(place.read_bytes()).hexdigest()
+    return sha256(read_bytes(str(place))[0]).hexdigest()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 from planner.cli.exits import UnreadableError
 from planner.findings import CODES, About, Finding
 from planner.layout.model import Silence
+from planner.text.files import MOST_BYTES, checked_length, read_file
 
 __all__ = ["STDIN", "judge_text", "looks_like_profile", "read_bytes"]
 
@@ -22,12 +22,12 @@ _LAYOUT = re.compile(rb"^(?:machine|memory):", re.MULTILINE)
 def read_bytes(path: str) -> tuple[bytes, str]:
     """Return a file's bytes and the name findings show.
 
-    :raise UnreadableError: it cannot be read.
+    :raise UnreadableError: it cannot be read, or is larger than anything that is read.
     """
-    if path == "-":
-        return sys.stdin.buffer.read(), STDIN
     try:
-        return Path(path).read_bytes(), path
+        if path == "-":
+            return checked_length(sys.stdin.buffer.read(MOST_BYTES + 1)), STDIN
+        return read_file(path), path
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read: {error.strerror}") from error
 

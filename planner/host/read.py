@@ -7,11 +7,9 @@ from pathlib import Path
 from planner.host.dump import looks_like_dump, parse_dump
 from planner.host.profile import HostProfile
 from planner.host.sysfs import HostUnreadableError, read_sysfs
+from planner.text.files import read_file
 
 __all__ = ["HostUnreadableError", "read_host", "read_profile_bytes"]
-
-#: Larger than any profile; a host of 10 000 groups takes 3 MiB.
-MOST_BYTES = 64 << 20
 
 
 def read_host(path: str | Path = "/sys") -> HostProfile:
@@ -25,12 +23,9 @@ def read_host(path: str | Path = "/sys") -> HostProfile:
     if place.is_dir():
         return read_sysfs(place)
     try:
-        with place.open("rb") as stream:
-            data = stream.read(MOST_BYTES + 1)
+        data = read_file(str(place))
     except OSError as error:
         raise HostUnreadableError(f"{path} cannot be read: {error.strerror}") from error
-    if len(data) > MOST_BYTES:
-        raise HostUnreadableError(f"{path} is larger than a host profile can be (64 MiB)")
     return read_profile_bytes(data, str(path))
 
 

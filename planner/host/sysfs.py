@@ -25,6 +25,7 @@ from planner.host.reserved import (
     groups_words,
     parse_reserved,
 )
+from planner.text.files import read_file
 
 __all__ = ["HostUnreadableError", "read_sysfs"]
 
@@ -48,8 +49,6 @@ _UNSAFE = tuple(
     for module in ("vfio_iommu_type1", "iommufd")
 )
 
-
-_FIRST_READ = 4096
 
 _VIRTIO_UNIT = re.compile(r"/virtio\d+/iommu/")
 
@@ -105,27 +104,10 @@ def _find_roots(tree: str) -> _Roots:
     )
 
 
-def _slurp(path: str) -> bytes:
-    """Read a whole small file with as few system calls as there are.
-
-    :raise OSError: it cannot be opened or read.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        # A larger buffer would cost more to allocate than the file to read.
-        data = os.read(descriptor, _FIRST_READ)
-        if len(data) == _FIRST_READ:
-            while more := os.read(descriptor, 1 << 20):
-                data += more
-    finally:
-        os.close(descriptor)
-    return data
-
-
 def _text(path: str) -> str:
     """Read a file's text without surrounding space; empty when it cannot be read."""
     try:
-        return _slurp(path).decode("utf-8", errors="replace").strip()
+        return read_file(path, waiting=False).decode("utf-8", errors="replace").strip()
     except OSError:
         return ""
 
@@ -198,7 +180,7 @@ def _read_groups(
     for id_ in ids:
         text: bytes | str
         try:
-            text = _slurp(f"{folder}/{id_}/reserved_regions")
+            text = read_file(f"{folder}/{id_}/reserved_regions", waiting=False)
             hashed.append(text)
         except OSError as error:
             text = error.strerror or "unknown error"
@@ -301,7 +283,9 @@ def _link(path: str) -> str:
 
 def _read_windows(proc: str) -> tuple[tuple[BridgeWindow, ...], list[Finding]]:
     try:
-        windows = bridge_windows(_slurp(f"{proc}/iomem").decode("ascii", errors="replace"))
+        windows = bridge_windows(
+            read_file(f"{proc}/iomem", waiting=False).decode("ascii", errors="replace")
+        )
         why = "shows zeros, as it does without CAP_SYS_ADMIN"
     except OSError:
         windows, why = None, "cannot be read"

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-from kit import ROOT, Golden
+from click.testing import Result
+from kit import ROOT, Golden, cli_runner
 
 from planner.cli import fmt, group, lint, schema
 
@@ -33,7 +33,7 @@ regions:
 
 
 def run_lint(*arguments: str, given: str | bytes = "") -> tuple[Result, int]:
-    result = CliRunner().invoke(lint.command, arguments, input=given, standalone_mode=False)
+    result = cli_runner().invoke(lint.command, arguments, input=given, standalone_mode=False)
     assert result.exception is None, result.exception
     return result, result.return_value
 
@@ -106,19 +106,19 @@ def test_colour_is_escapes_around_the_same_text() -> None:
 
 
 def test_unreadable_file_is_usage() -> None:
-    result = CliRunner().invoke(lint.command, ["/nonexistent.yaml"])
+    result = cli_runner().invoke(lint.command, ["/nonexistent.yaml"])
     assert result.exit_code == 2
     assert "/nonexistent.yaml cannot be read: No such file or directory" in result.stderr
 
 
 def test_schema_prints_what_is_shipped() -> None:
-    result = CliRunner().invoke(schema.command, [])
+    result = cli_runner().invoke(schema.command, [])
     assert result.exit_code == 0
     assert json.loads(result.stdout) == json.loads((ROOT / "layouts/layout-v1.json").read_text())
 
 
 def run_fmt(*arguments: str, given: str = "") -> tuple[Result, int]:
-    result = CliRunner().invoke(fmt.command, arguments, input=given, standalone_mode=False)
+    result = cli_runner().invoke(fmt.command, arguments, input=given, standalone_mode=False)
     assert result.exception is None, result.exception
     return result, result.return_value
 
@@ -172,7 +172,7 @@ def test_fmt_leaves_a_file_with_errors_alone(tmp_path: Path) -> None:
 
 
 def test_fmt_refuses_contradicting_options() -> None:
-    result = CliRunner().invoke(fmt.command, ["--write", "--check", "a.yaml"])
+    result = cli_runner().invoke(fmt.command, ["--write", "--check", "a.yaml"])
     assert result.exit_code == 2
     assert "--write changes files" in result.stderr
 
@@ -183,7 +183,7 @@ def test_examples_are_canonical() -> None:
 
 
 def test_explain_colours_when_asked() -> None:
-    plain = CliRunner().invoke(group, ["explain", "MM401"]).stdout
-    coloured = CliRunner().invoke(group, ["explain", "MM401", "--color", "always"]).stdout
+    plain = cli_runner().invoke(group, ["explain", "MM401"]).stdout
+    coloured = cli_runner().invoke(group, ["explain", "MM401", "--color", "always"]).stdout
     assert "\x1b[" not in plain
     assert "\x1b[1m# MM401" in coloured

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-from kit import ROOT
+from click.testing import Result
+from kit import ROOT, cli_runner
 from kit.captures import Captured
 
 from planner.cli import group
@@ -21,7 +21,7 @@ PUCHATEK = str(HOSTS / "amd-desktop.yaml")
 
 
 def run(*args: str) -> Result:
-    return CliRunner().invoke(command, args, standalone_mode=False)
+    return cli_runner().invoke(command, args, standalone_mode=False)
 
 
 def document(*args: str) -> Any:
@@ -161,7 +161,7 @@ def test_findings_of_other_groups_do_not_concern_a_device(tmp_path: Path) -> Non
     ],
 )
 def test_what_cannot_be_done_ends_with_two(args: tuple[str, ...], message: str) -> None:
-    result = CliRunner().invoke(group, ["host", *args])
+    result = cli_runner().invoke(group, ["host", *args])
     assert result.exit_code == 2
     assert message in result.stderr
 
@@ -183,7 +183,7 @@ def test_groups_behind_unlike_units_are_apart(tmp_path: Path) -> None:
 
 def test_colour_only_adds_colour() -> None:
     plain = run(PUCHATEK, "--color", "never").stdout
-    coloured = CliRunner().invoke(
+    coloured = cli_runner().invoke(
         command, [PUCHATEK, "--color", "always"], standalone_mode=False, color=True
     )
     assert "\x1b[" in coloured.stdout

@@ -6,8 +6,8 @@ import json
 
 import click
 import pytest
-from click.testing import CliRunner, Result
-from kit import Golden
+from click.testing import Result
+from kit import Golden, cli_runner
 
 from planner.cli.map import command
 
@@ -15,7 +15,7 @@ VIRT = "qemu-system-aarch64 -M virt-7.2,gic-version=3 -cpu max -m 4G,slots=2,max
 
 
 def run(*args: str) -> Result:
-    return CliRunner().invoke(command, args)
+    return cli_runner().invoke(command, args)
 
 
 def test_the_model_as_text(golden: Golden) -> None:

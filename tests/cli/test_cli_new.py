@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-from kit import ROOT, Golden
+from click.testing import Result
+from kit import ROOT, Golden, cli_runner
 
 from planner.cli import new
 from planner.layout.canonical import canonical
@@ -19,7 +19,7 @@ GEN9 = str(ROOT / "layouts" / "hosts" / "hp-gen9.yaml")
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(new.command, arguments)
+    return cli_runner().invoke(new.command, arguments)
 
 
 ARM = (

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
-from kit import ROOT
+from click.testing import Result
+from kit import ROOT, cli_runner
 
 from planner.cli import exits, group
 from planner.cli.plan import command
@@ -21,7 +21,7 @@ HOST = str(ROOT / "layouts/hosts/ampere-altra.yaml")
 
 
 def run(*words: str, text: str = "") -> Result:
-    result = CliRunner().invoke(command, list(words), input=text, standalone_mode=False)
+    result = cli_runner().invoke(command, list(words), input=text, standalone_mode=False)
     if result.exception:
         raise result.exception
     return result

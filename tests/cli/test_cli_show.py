@@ -12,8 +12,8 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
-from kit import ROOT, Golden
+from click.testing import Result
+from kit import ROOT, Golden, cli_runner
 from kit.captures import Captured
 
 from planner.cli.diff import command as diff_command
@@ -32,7 +32,7 @@ def _in_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def show(*args: str | Path, data: str | None = None) -> Result:
-    return CliRunner().invoke(show_command, [str(a) for a in args], input=data)
+    return cli_runner().invoke(show_command, [str(a) for a in args], input=data)
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Outcome:
 
 def diff(*args: str | Path) -> Outcome:
     """Run as the program does: what the command returns is the exit code."""
-    result = CliRunner().invoke(diff_command, [str(a) for a in args], standalone_mode=False)
+    result = cli_runner().invoke(diff_command, [str(a) for a in args], standalone_mode=False)
     if isinstance(result.exception, click.ClickException):
         error = result.exception
         return Outcome(error.exit_code, result.stdout, error.format_message())
@@ -55,14 +55,14 @@ def diff(*args: str | Path) -> Outcome:
 @pytest.fixture
 def plan(tmp_path: Path) -> Path:
     path = tmp_path / "plan.json"
-    CliRunner().invoke(plan_command, [LAYOUT, "-o", str(path)])
+    cli_runner().invoke(plan_command, [LAYOUT, "-o", str(path)])
     return path
 
 
 @pytest.fixture
 def virt_map(tmp_path: Path) -> Path:
     path = tmp_path / "map.json"
-    path.write_text(CliRunner().invoke(map_command, ["--model", "--json", "--", *VIRT]).stdout)
+    path.write_text(cli_runner().invoke(map_command, ["--model", "--json", "--", *VIRT]).stdout)
     return path
 
 
@@ -394,7 +394,7 @@ def test_diff_says_what_was_added_moved_and_renamed(virt_map: Path, tmp_path: Pa
 def test_diff_of_plans_against_other_hosts_shows_both(plan: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.json"
     args = [LAYOUT, "--host", "layouts/hosts/hisilicon-d05.yaml", "-o", str(other)]
-    CliRunner().invoke(plan_command, args)
+    cli_runner().invoke(plan_command, args)
     data = json.loads(diff("--json", plan, other).stdout)
     hosts = {(change["change"], change["name"]) for change in data["changes"]}
     assert {("removed", "reserved"), ("added", "msi")} <= hosts
@@ -413,6 +413,6 @@ def test_diff_with_a_running_qemu_that_is_not_there(plan: Path) -> None:
 @pytest.mark.parametrize("name", ["show", "diff"])
 def test_help_begins_with_an_example(name: str) -> None:
     command = {"show": show_command, "diff": diff_command}[name]
-    text = CliRunner().invoke(command, ["--help"]).stdout
+    text = cli_runner().invoke(command, ["--help"]).stdout
     assert "  Example:\n" in text
     assert text.count(f"\n    guestmap {name} ") == 4

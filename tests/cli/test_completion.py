@@ -12,8 +12,7 @@ from pathlib import Path
 import click
 import pytest
 from click.shell_completion import ShellComplete
-from click.testing import CliRunner
-from kit import ROOT
+from kit import ROOT, cli_runner
 
 from planner.cli import COMMANDS, complete, group
 from planner.cli.completion import VARIABLE
@@ -141,14 +140,14 @@ def test_choices_and_options_are_clicks_own() -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_script(shell: str) -> None:
-    result = CliRunner().invoke(group, ["completion", shell])
+    result = cli_runner().invoke(group, ["completion", shell])
     assert result.exit_code == 0
     assert f"_GUESTMAP_COMPLETE={shell}_complete" in result.stdout
     assert "guestmap" in result.stdout
 
 
 def test_no_other_shell() -> None:
-    result = CliRunner().invoke(group, ["completion", "tcsh"])
+    result = cli_runner().invoke(group, ["completion", "tcsh"])
     assert result.exit_code == 2
     assert "'tcsh' is not one of 'bash', 'zsh', 'fish'" in result.stderr
 
@@ -179,7 +178,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 def in_bash(line: str) -> list[str]:
     """Return what bash completes *line* with; bash itself has cut it at colons by then."""
     bin_folder = Path(sys.executable).parent
-    script = CliRunner().invoke(group, ["completion", "bash"]).stdout
+    script = cli_runner().invoke(group, ["completion", "bash"]).stdout
     result = subprocess.run(
         ["bash", "--norc", "-c", DRIVER, "bash", line],
         env={**os.environ, "SCRIPT": script, "PATH": f"{bin_folder}:{os.environ['PATH']}"},

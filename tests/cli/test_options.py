@@ -8,8 +8,7 @@ from importlib import import_module
 
 import click
 import pytest
-from click.testing import CliRunner
-from kit import ROOT
+from kit import ROOT, cli_runner
 
 from planner.cli import COMMANDS, group
 
@@ -49,7 +48,7 @@ COMMANDS_WITH_DEVICES = {
 )
 def test_a_device_that_cannot_be_is_refused(command: str, device: str, why: str) -> None:
     words = (command, "--device", device, *COMMANDS_WITH_DEVICES[command])
-    result = CliRunner().invoke(group, words)
+    result = cli_runner().invoke(group, words)
     assert result.exit_code == 2
     assert f"Invalid value for '--device': {why}" in result.stderr
 
@@ -57,7 +56,7 @@ def test_a_device_that_cannot_be_is_refused(command: str, device: str, why: str)
 @pytest.mark.parametrize("command", ["host", "check"])
 def test_a_device_in_capitals_is_found(command: str) -> None:
     words = (command, "--json", "--device", "0000:00:1A.0", *COMMANDS_WITH_DEVICES[command])
-    result = CliRunner().invoke(group, words, standalone_mode=False)
+    result = cli_runner().invoke(group, words, standalone_mode=False)
     assert "MM310" not in result.stdout
     assert '"0000:00:1a.0"' in result.stdout
 

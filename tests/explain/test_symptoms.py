@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import ROOT, Golden
+from kit import ROOT, Golden, cli_runner
 
 from planner.cli import explain
 from planner.explain.rows import ROWS
@@ -196,7 +196,9 @@ def test_any_text_is_answered(text: str) -> None:
 
 
 def run(*arguments: str, given_text: str = "") -> tuple[Result, int]:
-    result = CliRunner().invoke(explain.command, arguments, input=given_text, standalone_mode=False)
+    result = cli_runner().invoke(
+        explain.command, arguments, input=given_text, standalone_mode=False
+    )
     assert result.exception is None, result.exception
     return result, result.return_value
 
@@ -241,7 +243,7 @@ def test_explain_lists_all_codes() -> None:
 
 
 def test_explain_unknown_names_the_nearest() -> None:
-    result = CliRunner().invoke(explain.command, ["region-overlapp"])
+    result = cli_runner().invoke(explain.command, ["region-overlapp"])
     assert result.exit_code == 2
     assert "the nearest is region-overlap\n" in result.stderr
 
@@ -253,7 +255,7 @@ def test_explain_page_as_json() -> None:
 
 
 def test_explain_with_an_unreadable_host() -> None:
-    result = CliRunner().invoke(explain.command, ["-", "--host", "/nonexistent"], input="x")
+    result = cli_runner().invoke(explain.command, ["-", "--host", "/nonexistent"], input="x")
     assert result.exit_code == 2
     assert "/nonexistent cannot be read" in result.stderr
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from kit import cli_runner
 
 from planner.cli.map import command
 from qmp_glue import session
@@ -24,7 +25,7 @@ from qmp_glue.probe import probe
 
 
 def run(*args: str) -> Result:
-    return CliRunner().invoke(command, args)
+    return cli_runner().invoke(command, args)
 
 
 def test_nobody_there(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from kit import cli_runner
 
 from planner.cli.new import command
 from qmp_glue.addresses import parse_monitor
@@ -118,7 +118,7 @@ def test_a_platform_device(tmp_path: Path) -> None:
 def test_a_device_nobody_can_name_is_said(tmp_path: Path) -> None:
     answers = {**ANSWERS, "qom-get /machine/peripheral/gpu host": ""}
     with played(tmp_path, answers) as address:
-        result = CliRunner().invoke(command, ["--from-qmp", address])
+        result = cli_runner().invoke(command, ["--from-qmp", address])
     assert result.exit_code == 0, result.output
     assert (
         "# From a running QEMU 10.0.3.\n"

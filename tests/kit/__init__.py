@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-__all__ = ["ROOT", "Golden", "any_patch"]
+from click.testing import CliRunner
+
+__all__ = ["ROOT", "Golden", "any_patch", "cli_runner"]
 
 #: The repository.
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,3 +24,10 @@ def any_patch(text: str) -> str:
     return re.sub(
         r"\b(\d+\.\d+)\.\d+(?= \(probe\)|\.$| \(live\))", r"\1.x", text, flags=re.MULTILINE
     )
+
+
+def cli_runner() -> CliRunner:
+    """Return a runner that keeps standard error apart; click before 8.2 does so when asked."""
+    asked = "mix_stderr" in inspect.signature(CliRunner).parameters
+    options: dict[str, Any] = {"mix_stderr": False} if asked else {}
+    return CliRunner(**options)

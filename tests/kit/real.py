@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from kit import ROOT
+from kit import ROOT, cli_runner
 from planner.cli import group
 
 
@@ -54,7 +54,7 @@ def paused_qemu(argv: Sequence[str]) -> Iterator[str]:
 def guestmap(*words: str, cwd: Path = ROOT) -> Result:
     """Run a command in this process; its exit code is the command's own."""
     with contextlib.chdir(cwd):
-        result = CliRunner().invoke(group, list(words), standalone_mode=False)
+        result = cli_runner().invoke(group, list(words), standalone_mode=False)
     if result.exception is not None:
         raise result.exception
     return result

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
-from kit import ROOT, Golden
+from kit import ROOT, Golden, cli_runner
 from kit.plan_cases import plan_text_of
 
 from planner.cli.plan import command
@@ -21,7 +20,7 @@ LAYOUTS = sorted(path.stem for path in (ROOT / "layouts").glob("*.yaml"))
 def run(*words: str, cwd: Path = ROOT) -> tuple[int, str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(cwd)
-        result = CliRunner().invoke(command, list(words), standalone_mode=False)
+        result = cli_runner().invoke(command, list(words), standalone_mode=False)
     if result.exception:
         raise result.exception
     return int(result.return_value or 0), result.stdout

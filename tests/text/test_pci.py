@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import cli_runner
 from kit.real import need
 from kit.traps import GOOD
 
@@ -74,14 +74,14 @@ def test_qemu_takes_the_same(text: str) -> None:
 def test_a_device_on_the_command_line_is_read_alike(command: str) -> None:
     tail = ["--", "qemu-system-x86_64", "-M", "q35"] if command == "check" else []
     words = [command, "--host" if command != "host" else "--sysfs", "/nonexistent"]
-    result = CliRunner().invoke(group, [*words, "--device", "c1:20.0", *tail])
+    result = cli_runner().invoke(group, [*words, "--device", "c1:20.0", *tail])
     assert result.exit_code == 2
     assert "'c1:20.0' has slot '20'; a PCI slot is 00 to 1f" in result.stderr
 
 
 def test_host_finds_a_device_in_upper_case() -> None:
     words = ["host", "layouts/hosts/hp-gen9.yaml", "--device", "0000:00:1A.0"]
-    result = CliRunner().invoke(group, words)
+    result = cli_runner().invoke(group, words)
     assert "MM310" not in result.output
     assert "0000:00:1a.0" in result.output
 
