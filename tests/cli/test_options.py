@@ -63,7 +63,7 @@ def test_a_device_in_capitals_is_found(command: str) -> None:
 
 def test_check_has_colour_where_it_is_asked_for() -> None:
     words = ["check", *COMMANDS_WITH_DEVICES["check"]]
-    plain = CliRunner().invoke(group, words).stdout
-    coloured = CliRunner().invoke(group, [*words[:1], "--color", "always", *words[1:]]).stdout
+    plain = cli_runner().invoke(group, words).stdout
+    coloured = cli_runner().invoke(group, [*words[:1], "--color", "always", *words[1:]]).stdout
     assert "\x1b[" in coloured
     assert click.unstyle(coloured) == plain

@@ -19,6 +19,7 @@ from planner.cli import group
 from planner.layout.load import load
 from planner.text.pci import PCI_SCHEMA, device_name, find_pci, parse_pci
 from qmp_glue.guard.assigned import UnknownDeviceError, named_by
+from qmp_glue.guard.verdicts import Peer
 
 #: Spelling → sysfs's name, None where QEMU 7.2 to 11.1 refuse it.
 SPELLINGS = {
@@ -49,13 +50,13 @@ def test_every_reader_names_the_same_device(text: str) -> None:
         with pytest.raises(ArgvError, match="is not a PCI address"):
             parse_argv(words)
         with pytest.raises(UnknownDeviceError, match="is not a PCI address"):
-            named_by({"host": text}, {}, None, Path("/nonexistent"))
+            named_by({"host": text}, Peer(), Path("/nonexistent"))
         assert [finding.code for finding in findings] == ["MM112"]
     else:
         assert layout is not None
         assert layout.devices == (name,)
         assert [device.host for device in parse_argv(words).assigned] == [name]
-        assert named_by({"host": text}, {}, None, Path("/nonexistent")).name == name
+        assert named_by({"host": text}, Peer(), Path("/nonexistent")).name == name
 
 
 @pytest.mark.qemu
