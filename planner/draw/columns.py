@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
 
 from planner.draw.diagnostic import harmless
-from planner.draw.exhibit import Exhibit, groups_fact
+from planner.draw.exhibit import Exhibit
 from planner.draw.scene import Box, Clash, Column, Fate, Role, Scene, Style, make_scene
 from planner.graph import Interval, overlaps
-from planner.judge.forbidden import shorten
+from planner.judge.forbidden import groups_words, shorten
 from planner.region import GuestMap, Kind, Region, Window
 from planner.span import Span
 from planner.units import show_size
 
-__all__ = ["ASKED", "Teller", "clashes_of", "exhibit_columns", "scene_of"]
+__all__ = ["ASKED", "Fates", "clashes_of", "exhibit_columns", "scene_of"]
 
 #: Key of the column of memory as it was asked for, before the plan moved it.
 ASKED = "asked"
 #: Least number of equal neighbours that become one box.
 LEAST_RUN = 3
 
-#: Says what became of a box between two maps, by what it is and where.
-Teller = Callable[[str, str, Span], Fate]
+#: What became of things between two maps, by side (``guest``, ``window``, ``doorbell``, or ``host``
+#: and its name), name and place.
+Fates = Mapping[tuple[str, str, Span], Fate]
 
 _STYLES = {Kind.RAM: Style.RAM, Kind.ROM: Style.ROM, Kind.NVRAM: Style.ROM, Kind.RAMD: Style.ROM}
-
-
-def unchanged(_what: str, _name: str, _span: Span) -> Fate:
-    """Tell nothing: there is but one map."""
-    return Fate.SAME
 
 
 def scene_of(exhibit: Exhibit, *, collapse: bool = True) -> Scene:
@@ -51,25 +47,27 @@ def scene_of(exhibit: Exhibit, *, collapse: bool = True) -> Scene:
 
 
 def exhibit_columns(
-    exhibit: Exhibit, prefix: str = "", fate: Teller = unchanged, *, collapse: bool = True
+    exhibit: Exhibit, prefix: str = "", fates: Fates | None = None, *, collapse: bool = True
 ) -> list[Column]:
     """Return the columns of an exhibit.
 
     :param prefix: put before keys, so that two exhibits can stand side by side.
+    :param fates: what differs from another exhibit.
     """
     columns: list[Column] = []
+    told = fates or {}
     if exhibit.asked:
         memory = [r for r in exhibit.asked.regions if r.kind is Kind.RAM]
         boxes = _numbered(prefix + ASKED, map(_region_box, memory))
         columns.append(Column(prefix + ASKED, "as asked", Role.GUEST, boxes, "memory only"))
     if exhibit.guest:
         title = "as planned" if exhibit.asked else "guest"
-        boxes = _numbered(f"{prefix}guest", _guest_boxes(exhibit, exhibit.guest, fate, collapse))
+        boxes = _numbered(f"{prefix}guest", _guest_boxes(exhibit, exhibit.guest, told, collapse))
         machine = harmless(exhibit.guest.machine)
         columns.append(Column(f"{prefix}guest", title, Role.GUEST, boxes, machine))
     for number, host in enumerate(exhibit.hosts):
         key = f"{prefix}host{number}"
-        boxes = _numbered(key, _host_boxes(exhibit, host, fate))
+        boxes = _numbered(key, _host_boxes(exhibit, host, told))
         columns.append(Column(key, harmless(host), Role.HOST, boxes, "host forbids"))
     if exhibit.usable is not None:
         boxes = _numbered(f"{prefix}usable", map(_usable_box, exhibit.usable))
@@ -129,10 +127,10 @@ def plain(item: Region | Window) -> str:
     return item.name.removesuffix(f"@{item.span.start:#x}")
 
 
-def _guest_boxes(exhibit: Exhibit, guest: GuestMap, fate: Teller, collapse: bool) -> Iterator[Box]:
-    for run in _runs(guest.regions, fate) if collapse else [[r] for r in guest.regions]:
+def _guest_boxes(exhibit: Exhibit, guest: GuestMap, fates: Fates, collapse: bool) -> Iterator[Box]:
+    for run in _runs(guest.regions, fates) if collapse else [[r] for r in guest.regions]:
         first, last = run[0], run[-1]
-        box = _region_box(first, fate("guest", first.name, first.span))
+        box = _region_box(first, _fate(fates, first))
         if len(run) == 1:
             yield box
             continue
@@ -149,7 +147,7 @@ def _guest_boxes(exhibit: Exhibit, guest: GuestMap, fate: Teller, collapse: bool
             Style.WINDOW,
             window.span,
             str(window.origin),
-            fate=fate("window", window.kind.value, window.span),
+            fate=fates.get(("window", window.kind.value, window.span), Fate.SAME),
         )
     own = {region.span for region in guest.regions if region.doorbell}
     if exhibit.doorbell and exhibit.doorbell not in own:
@@ -162,11 +160,15 @@ def _guest_boxes(exhibit: Exhibit, guest: GuestMap, fate: Teller, collapse: bool
             exhibit.doorbell,
             "the plan's choice",
             facts,
-            fate=fate("doorbell", "doorbell", exhibit.doorbell),
+            fate=fates.get(("doorbell", "MSI doorbell", exhibit.doorbell), Fate.SAME),
         )
 
 
-def _runs(regions: Iterable[Region], fate: Teller) -> list[list[Region]]:
+def _fate(fates: Fates, region: Region) -> Fate:
+    return fates.get(("guest", region.name, region.span), Fate.SAME)
+
+
+def _runs(regions: Iterable[Region], fates: Fates) -> list[list[Region]]:
     """Put equal small neighbours together: 32 virtio-mmio transports are one thing to look at."""
     numbers: dict[Region, int] = {}
     number, previous = 0, None
@@ -179,8 +181,7 @@ def _runs(regions: Iterable[Region], fate: Teller) -> list[list[Region]]:
             and _stem(previous) == _stem(region)
             and previous.span.end == region.span.start
             and previous.span.size == region.span.size
-            and fate("guest", previous.name, previous.span)
-            == fate("guest", region.name, region.span)
+            and _fate(fates, previous) is _fate(fates, region)
         )
         number += not joins
         numbers[region] = number
@@ -198,11 +199,11 @@ def _stem(region: Region) -> str:
     return re.sub(r"(\[\d+\]|[-._]?\d+)$", "", name) or name
 
 
-def _host_boxes(exhibit: Exhibit, host: str, fate: Teller) -> Iterator[Box]:
+def _host_boxes(exhibit: Exhibit, host: str, fates: Fates) -> Iterator[Box]:
     for entry in exhibit.forbidden:
         if entry.host != host:
             continue
-        facts = [groups_fact(entry.groups)] if entry.groups else []
+        facts = [groups_words(entry.groups)] if entry.groups else []
         if entry.devices:
             facts.append(shorten(entry.devices, 8))
         yield Box(
@@ -213,12 +214,12 @@ def _host_boxes(exhibit: Exhibit, host: str, fate: Teller) -> Iterator[Box]:
             entry.span,
             str(entry.origin),
             tuple(facts),
-            fate=fate(f"host:{host}", entry.type, entry.span),
+            fate=fates.get((f"host {host}", entry.type, entry.span), Fate.SAME),
             beyond=entry.beyond,
         )
     for advice in exhibit.advice:
         if advice.host == host:
-            whose = (groups_fact(advice.groups),) if advice.groups else ()
+            whose = (groups_words(advice.groups),) if advice.groups else ()
             yield Box(
                 "",
                 advice.name,
@@ -227,7 +228,7 @@ def _host_boxes(exhibit: Exhibit, host: str, fate: Teller) -> Iterator[Box]:
                 advice.span,
                 advice.origin,
                 whose,
-                fate=fate(f"host:{host}", advice.name, advice.span),
+                fate=fates.get((f"host {host}", advice.name, advice.span), Fate.SAME),
             )
 
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from planner.draw.paint import Paint, plain
 from planner.findings import Finding, Party, Severity
-from planner.judge.forbidden import shorten
+from planner.judge.forbidden import groups_words, shorten
 from planner.region import Loc
 from planner.units import show_span
 
@@ -254,8 +254,7 @@ def _party(party: Party) -> str:
     if party.span:
         words.append(show_span(party.span))
     if party.groups:
-        plural = "s" if len(party.groups) > 1 else ""
-        words.append(f"of group{plural} {shorten(party.groups)}")
+        words.append(f"of {groups_words(party.groups)}")
     if party.host:
         words.append(f"on {party.host}")
     if party.devices:

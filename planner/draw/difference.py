@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from difflib import unified_diff
 from typing import Any
 
-from planner.draw.columns import clashes_of, exhibit_columns
+from planner.draw.columns import Fates, clashes_of, exhibit_columns
 from planner.draw.diagnostic import harmless
 from planner.draw.exhibit import Exhibit
 from planner.draw.scene import Column, Fate, Role, Scene, make_scene
@@ -224,28 +224,8 @@ def difference_scene(found: Difference, *, collapse: bool = True) -> Scene:
     """Return both on one scale; what differs is marked on either side."""
     first = replace(found.first, asked=None)
     second = replace(found.second, asked=None)
-    changed = {(change.before, 0): change.fate for change in found.changes if change.before}
-    changed |= {(change.after, 1): change.fate for change in found.changes if change.after}
-    alone = len(first.hosts) == len(second.hosts) == 1
-
-    def teller(number: int) -> Callable[[str, str, Span], Fate]:
-        by_place = {
-            (item.side, item.name, item.span): fate
-            for (item, side), fate in changed.items()
-            if side == number and item is not None
-        }
-
-        def fate(side: str, name: str, span: Span) -> Fate:
-            host = side.partition(":")[2]
-            place = ("host" if alone else f"host {host}") if host else side
-            if side == "doorbell":
-                name = "MSI doorbell"
-            return by_place.get((place, name, span), Fate.SAME)
-
-        return fate
-
-    left = exhibit_columns(first, "a-", teller(0), collapse=collapse)
-    right = exhibit_columns(second, "b-", teller(1), collapse=collapse)
+    left = exhibit_columns(first, "a-", _fates(first, found.changes, 0), collapse=collapse)
+    right = exhibit_columns(second, "b-", _fates(second, found.changes, 1), collapse=collapse)
     count = len(found.changes)
     facts = [f"{count} difference{'s' * (count != 1)}" if count else "no difference"]
     if found.uncompared:
@@ -262,6 +242,17 @@ def difference_scene(found: Difference, *, collapse: bool = True) -> Scene:
     title = harmless(f"{first.title} → {second.title}")
     scene = make_scene(title, facts, columns, clashes, notes=notes)
     return replace(scene, notes_are="differences")
+
+
+def _fates(exhibit: Exhibit, changes: Iterable[Change], number: int) -> Fates:
+    """Return what became of the things of the first exhibit (0) or the second (1)."""
+    made: dict[tuple[str, str, Span], Fate] = {}
+    for change in changes:
+        item = (change.before, change.after)[number]
+        if item:
+            side = f"host {exhibit.hosts[0]}" if item.side == "host" else item.side
+            made[side, item.name, item.span] = change.fate
+    return made
 
 
 def _paired(

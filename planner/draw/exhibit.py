@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from planner.documents.plan import PlanDocument
 from planner.findings import Finding
 from planner.host.profile import Group, HostProfile
-from planner.judge.forbidden import Binding, Forbidden, shorten
+from planner.judge.forbidden import Binding, Forbidden
 from planner.place.plan import Plan
 from planner.region import GuestMap, Origin
 from planner.span import Span, SpanSet
@@ -169,11 +169,6 @@ def _advice(binding: Binding) -> tuple[Advice, ...]:
             for (host, span, kind), (name, origin, groups) in found.items()
         )
     )
-
-
-def groups_fact(groups: tuple[str, ...]) -> str:
-    """Say which groups: ``groups 27, 28``."""
-    return f"{'group' if len(groups) == 1 else 'groups'} {shorten(groups)}"
 
 
 def of_plan_document(plan: PlanDocument) -> Exhibit:

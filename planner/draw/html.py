@@ -15,8 +15,9 @@ from planner.draw.columns import ASKED
 from planner.draw.diagnostic import harmless
 from planner.draw.looks import CLASH_WORD, LOOKS
 from planner.draw.palette import style_sheet
-from planner.draw.scene import Box, Column, Scene, Style
+from planner.draw.scene import Box, Column, Scene
 from planner.draw.svg import svg_element
+from planner.draw.svg_frame import key_shapes
 from planner.findings import Finding
 from planner.units import show_size
 
@@ -154,14 +155,7 @@ def _swatch(label: ET.Element, value: str) -> ET.Element:
         {"class": "gm swatch", "width": "24", "height": "15", "aria-hidden": "true"},
     )
     group = ET.SubElement(picture, "g", {"class": value})
-    shape = {"x": "1.5", "y": "1.5", "width": "21", "height": "12", "rx": "2"}
-    if value == "clash":
-        ET.SubElement(group, "rect", {"class": "wash", **shape})
-        ET.SubElement(group, "rect", {"class": "clash", **shape})
-        return picture
-    ET.SubElement(group, "rect", {"class": "body", **shape})
-    if value == Style.HOLE:
-        ET.SubElement(group, "rect", {**shape, "fill": "url(#gm-hatch)"})
+    key_shapes(group, value, (1.5, 1.5, 21, 12))
     return picture
 
 

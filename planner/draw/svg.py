@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 from planner.draw.palette import style_sheet
-from planner.draw.scene import Scene, Style
+from planner.draw.scene import Scene
 from planner.draw.svg_boxes import SIGNS, draw_clash, draw_column
 from planner.draw.svg_frame import (
     CHAR,
@@ -17,6 +17,7 @@ from planner.draw.svg_frame import (
     fit,
     frame_of,
     head_height,
+    key_shapes,
     label,
     legend_rows,
     size_words,
@@ -152,14 +153,7 @@ def _legend(root: ET.Element, frame: Frame) -> None:
         x = float(MARGIN)
         for style, words in row:
             group = ET.SubElement(root, "g", {"class": f"key {style}"})
-            shape = {"x": f"{x:g}", "y": str(y), "width": "22", "height": "14", "rx": "2"}
-            if style == "clash":
-                ET.SubElement(group, "rect", {"class": "wash", **shape})
-                ET.SubElement(group, "rect", {"class": "clash", **shape})
-            else:
-                ET.SubElement(group, "rect", {"class": "body", **shape})
-            if style == Style.HOLE:
-                ET.SubElement(group, "rect", {"class": "hatch", **shape, "fill": "url(#gm-hatch)"})
+            key_shapes(group, style, (x, y, 22, 14))
             label(root, x + 28, y + 11, words)
             x += len(words) * 6.4 + 48
         y += 22

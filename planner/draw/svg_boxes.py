@@ -6,7 +6,18 @@ import xml.etree.ElementTree as ET
 
 from planner.draw.looks import CLASH_WORD
 from planner.draw.scene import LINE, Box, Clash, Column, Fate, Style
-from planner.draw.svg_frame import CHAR, MONO, SMALL, STRONG, Frame, fit, label, place_of
+from planner.draw.svg_frame import (
+    CHAR,
+    HATCH,
+    MONO,
+    SMALL,
+    STRONG,
+    Frame,
+    fit,
+    label,
+    place_of,
+    rect,
+)
 from planner.units import show_size
 
 __all__ = ["SIGNS", "draw_clash", "draw_column"]
@@ -49,16 +60,10 @@ def _box(parent: ET.Element, frame: Frame, column: Column, box: Box, *, live: bo
     ET.SubElement(group, "title").text = box.words
     if live:
         _live(group, box)
-    shape = {
-        "x": f"{x:g}",
-        "y": f"{top + 1}",
-        "width": f"{width:g}",
-        "height": f"{bottom - top - 2}",
-        "rx": "3",
-    }
-    ET.SubElement(group, "rect", {"class": "body over", **shape})
+    place = (x, top + 1, width, bottom - top - 2)
+    rect(group, "body over", place, 3)
     if box.style is Style.HOLE:
-        ET.SubElement(group, "rect", {"class": "hatch over", **shape, "fill": "url(#gm-hatch)"})
+        rect(group, "hatch over", place, 3, fill=HATCH)
     lines = _lines(box, width)
     shown = max((bottom - top - 4) // (LINE - 1), 1)
     # A box of one line has it in the middle.
@@ -69,18 +74,8 @@ def _box(parent: ET.Element, frame: Frame, column: Column, box: Box, *, live: bo
         y = top + first + number * (LINE - 1)
         if box.style is Style.HOLE:
             # Words on hatching are hard to read: a plate of the ground colour goes under them.
-            plate = ET.SubElement(
-                group,
-                "rect",
-                {
-                    "class": "plate",
-                    "x": f"{x + 3:g}",
-                    "y": f"{y - 10}",
-                    "width": f"{min(len(text) * _PLATE[look] + 6, width - 6):g}",
-                    "height": "13",
-                    "rx": "2",
-                },
-            )
+            most = min(len(text) * _PLATE[look] + 6, width - 6)
+            plate = rect(group, "plate", (x + 3, y - 10, most, 13))
             if number >= shown:
                 plate.set("display", "none")
         words = label(group, x + 6, y, text, look)
@@ -134,19 +129,13 @@ def draw_clash(body: ET.Element, frame: Frame, clash: Clash, *, live: bool) -> N
     for number, ident in enumerate(clash.boxes):
         column, box = boxes[ident]
         x, width = place_of(frame, column, box)
-        shape = {
-            "x": f"{x:g}",
-            "y": f"{top + 1}",
-            "width": f"{width:g}",
-            "height": f"{max(bottom - top - 2, 1)}",
-            "rx": "2",
-        }
+        place = (x, top + 1, width, max(bottom - top - 2, 1))
         side = ET.SubElement(group, "g", {"class": "side"})
         if live:
             side.set("data-of", column.key)
         if number == 0:
-            ET.SubElement(side, "rect", {"class": "wash over", **shape})
-        ET.SubElement(side, "rect", {"class": "clash over", **shape})
+            rect(side, "wash over", place)
+        rect(side, "clash over", place)
         # Both sides say who they are above the hatching; the guest's says what happens.
         words = (
             f"✖ {CLASH_WORD} · {show_size(clash.span.size)}"
@@ -160,16 +149,5 @@ def draw_clash(body: ET.Element, frame: Frame, clash: Clash, *, live: bool) -> N
 
 def _plate(group: ET.Element, x: float, y: float, words: str, most: float) -> None:
     words = fit(words, most - 4, MONO)
-    ET.SubElement(
-        group,
-        "rect",
-        {
-            "class": "wash",
-            "x": f"{x:g}",
-            "y": f"{y - 11:g}",
-            "width": f"{min(len(words) * 7.2 + 6, most):g}",
-            "height": "14",
-            "rx": "2",
-        },
-    )
+    rect(group, "wash", (x, y - 11, min(len(words) * 7.2 + 6, most), 14))
     label(group, x + 3, y, words, "clash-word strong small")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from planner.draw.looks import CLASH_WORD, LOOKS
-from planner.draw.scene import Box, Column, Role, Scene, Stretch
+from planner.draw.scene import Box, Column, Role, Scene, Stretch, Style
 from planner.span import ADDRESS_LIMIT
 from planner.units import show_size
 
@@ -118,6 +118,38 @@ def label(parent: ET.Element, x: float, y: float, text: str, look: str = "") -> 
     element = ET.SubElement(parent, "text", attributes)
     element.text = text
     return element
+
+
+def rect(
+    parent: ET.Element,
+    look: str,
+    place: tuple[float, float, float, float],
+    rounding: float = 2,
+    **more: str,
+) -> ET.Element:
+    """Add a rectangle of a class.
+
+    :param place: left, top, width and height.
+    :param more: further attributes, such as ``fill``.
+    """
+    sides = zip(("x", "y", "width", "height"), place, strict=True)
+    shape = {name: f"{side:.6f}".rstrip("0").rstrip(".") for name, side in sides}
+    return ET.SubElement(parent, "rect", {"class": look, **shape, "rx": f"{rounding:g}", **more})
+
+
+def key_shapes(group: ET.Element, style: str, place: tuple[float, float, float, float]) -> None:
+    """Draw a kind as the picture does, small, for legends and filters."""
+    if style == "clash":
+        rect(group, "wash", place)
+        rect(group, "clash", place)
+        return
+    rect(group, "body", place)
+    if style == Style.HOLE:
+        rect(group, "hatch", place, fill=HATCH)
+
+
+#: The pattern of what is forbidden.
+HATCH = "url(#gm-hatch)"
 
 
 def _legend_items(scene: Scene) -> list[tuple[str, str]]:

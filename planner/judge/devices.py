@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from planner.findings import Finding, Party, Severity
 from planner.host.profile import Group, HostProfile
-from planner.judge.forbidden import Binding, shorten
+from planner.judge.forbidden import Binding, groups_words, shorten
 from planner.region import Loc
 
 __all__ = ["judge_devices", "unassignable_groups"]
@@ -125,8 +125,8 @@ def _listed(refused: list[Group], host: HostProfile) -> Finding:
     devices = tuple(member.name for group in refused for member in group.devices)
     return Finding(
         "MM407",
-        f"{'group' if len(names) == 1 else 'groups'} {shorten(names)} on {host.name} cannot be"
-        f" assigned (direct regions) and do not bind the plan",
+        f"{groups_words(names)} on {host.name} cannot be assigned (direct regions) and do not bind"
+        " the plan",
         help="nothing needs doing unless one of their devices is wanted",
         parties=(Party("direct regions", "direct", host=host.name, groups=names, devices=devices),),
     )

@@ -79,7 +79,7 @@ class Forbidden:
             bits = self.span.start.bit_length() - 1
             text = f"what is above the IOMMU's {bits} bits [{self.span}]"
         if self.groups:
-            text += f" of {'group' if len(self.groups) == 1 else 'groups'} {shorten(self.groups)}"
+            text += f" of {groups_words(self.groups)}"
         if self.devices:
             text += f" ({shorten(self.devices)})"
         return f"{text} on {self.host}" if self.host else text
@@ -90,6 +90,11 @@ def shorten(names: Sequence[str], most: int = 4) -> str:
     if len(names) <= most + 1:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
+def groups_words(groups: Sequence[str]) -> str:
+    """Name groups in a sentence: ``group 27``, ``groups 1, 2, 3, 4 and 9 more``."""
+    return f"{'group' if len(groups) == 1 else 'groups'} {shorten(groups)}"
 
 
 @dataclass(frozen=True, slots=True)
