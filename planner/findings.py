@@ -140,6 +140,7 @@ _codes(
         "MM205": ("bad-memory", "memory sizes contradict each other"),
         "MM206": ("no-ram-window", "a custom machine names no window for RAM"),
         "MM207": ("bad-doorbell", "the doorbell's address or size is not aligned or not a window"),
+        "MM208": ("memory-aliased", "two memory backends are one and the same memory"),
         "MM307": ("no-iommu", "the host has no IOMMU groups"),
         "MM308": ("unreadable", "a file of the host's facts cannot be read"),
         "MM314": ("regions-unknown", "what a group reserves is not known"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["image_size", "page_size"]
+from planner.argv.backends import FileFacts
+
+__all__ = ["FILES", "backing_file", "image_size", "page_size"]
 
 _QCOW2_MAGIC = b"QFI\xfb"
 _PAGE = 4096
@@ -51,3 +53,15 @@ def page_size(path: str) -> int | None:
         return os.statvfs(best).f_bsize
     except OSError:
         return None
+
+
+def backing_file(path: str) -> str:
+    """Return the file behind a memory backend's path, links followed; empty for a folder.
+
+    In a folder each backend makes a file of its own (system/physmem.c ``file_ram_open()``, 7.2).
+    """
+    return "" if Path(path).is_dir() else os.path.realpath(path)
+
+
+#: This machine's files.
+FILES = FileFacts(image_size, page_size, backing_file)

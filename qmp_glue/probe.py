@@ -17,21 +17,20 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from planner.argv.backends import FileFacts
 from planner.argv.keyval import Size, emit_keyval
 from planner.argv.line import CommandLine, parse_argv
+from planner.machine.asked import MapRead
 from planner.region import GuestMap
 from qmp_glue.errors import GlueError, LostError, SilentError, StartError
-from qmp_glue.files import image_size, page_size
+from qmp_glue.files import FILES
 from qmp_glue.paused import FileBackend, Paused, paused
 from qmp_glue.reading import read_map
 from qmp_glue.session import Session
 
-__all__ = ["ProbeResult", "probe", "read_argv"]
+__all__ = ["probe", "probe_line"]
 
 #: Seconds a QEMU gets to open its monitor. Building a machine takes some 50 ms.
 START_SECONDS = 10.0
@@ -40,26 +39,7 @@ _MOST_WORDS = 2000
 _MONITOR = "guestmap-monitor"
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeResult:
-    """What a probe found."""
-
-    map: GuestMap
-    #: What of the command line was left out, in the user's words.
-    left_out: tuple[str, ...]
-    #: Warnings QEMU printed.
-    warnings: tuple[str, ...]
-
-
-def read_argv(words: Sequence[str]) -> CommandLine:
-    """Read a command line with the facts of this machine's files.
-
-    :raise ArgvError: it cannot be read.
-    """
-    return parse_argv(words, FileFacts(image_size, page_size))
-
-
-def probe(words: Sequence[str], seconds: float = START_SECONDS) -> ProbeResult:
+def probe(words: Sequence[str], seconds: float = START_SECONDS) -> MapRead:
     """Return the real map of a command line.
 
     :param words: program and options.
@@ -67,10 +47,10 @@ def probe(words: Sequence[str], seconds: float = START_SECONDS) -> ProbeResult:
     :raise ArgvError: the command line cannot be read or filtered.
     :raise GlueError: the program is missing, refuses, never answers or answers nonsense.
     """
-    return probe_line(read_argv(words), seconds)
+    return probe_line(parse_argv(words, FILES), seconds)
 
 
-def probe_line(line: CommandLine, seconds: float = START_SECONDS) -> ProbeResult:
+def probe_line(line: CommandLine, seconds: float = START_SECONDS) -> MapRead:
     """Return the real map of a command line already read; as :func:`probe`."""
     start = paused(line)
     with tempfile.TemporaryFile() as words, _started(start, words) as (process, monitor):
@@ -78,7 +58,7 @@ def probe_line(line: CommandLine, seconds: float = START_SECONDS) -> ProbeResult
             found = asyncio.run(_read(monitor, line.program, seconds))
         except (LostError, SilentError) as error:
             raise _explain(error, process, words, line.program) from None
-        return ProbeResult(found, start.left_out, tuple(_said(words, line.program)))
+        return MapRead(found, start.left_out, tuple(_said(words, line.program)))
 
 
 async def _read(monitor: socket.socket, program: str, seconds: float) -> GuestMap:

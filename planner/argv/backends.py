@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from planner.argv.split import Option
-from planner.machine.options import qemu_size
-from planner.machine.request import RAM_BACKEND_ALIGN, MachineRefusedError
+from planner.machine.options import qemu_bool, qemu_size
+from planner.machine.request import RAM_BACKEND_ALIGN, Backend, MachineRefusedError
 from planner.span import MIB
 
-__all__ = ["NO_FILES", "BackendFacts", "FileFacts", "read_backends"]
+__all__ = ["NO_FILES", "FileFacts", "read_backends"]
 
 _PAGE = 4096
 
@@ -28,33 +29,34 @@ class FileFacts:
     image: Callable[[str], int | None] = _unknown
     #: Page size in bytes behind a memory backend's path.
     page: Callable[[str], int | None] = _unknown
+    #: The file behind such a path; empty for a folder, where each backend gets a file of its own.
+    file: Callable[[str], str] = posixpath.normpath
 
 
 #: What is known of files without looking.
 NO_FILES = FileFacts()
 
 
-@dataclass(frozen=True, slots=True)
-class BackendFacts:
-    """What a backend means for the map, in bytes."""
-
-    size: int
-    #: None when it depends on a file that is not known.
-    align: int | None
-
-
-def read_backends(options: Iterable[Option], files: FileFacts) -> dict[str, BackendFacts]:
+def read_backends(options: Iterable[Option], files: FileFacts) -> dict[str, Backend]:
     """Return the backends by id.
 
     :raise MachineRefusedError: one has no id or no size, or a size QEMU would refuse.
     """
-    found: dict[str, BackendFacts] = {}
+    found: dict[str, Backend] = {}
     for option in options:
         name, size = option.keys.get("id", ""), option.keys.get("size", "")
         if not name or not size:
             raise MachineRefusedError(f"'{option}' has no id or no size", "give it both")
         align = _backend_align(option.keys["qom-type"], option.keys, files)
-        found[name] = BackendFacts(qemu_size("size", size), align)
+        shared = qemu_bool("share", option.keys.get("share", "off"))
+        path = option.keys.get("mem-path", "")
+        found[name] = Backend(
+            name,
+            qemu_size("size", size),
+            align,
+            files.file(path) if shared and path else "",
+            qemu_size("offset", option.keys.get("offset", "0")),
+        )
     return found
 
 

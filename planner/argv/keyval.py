@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
-from planner.span import GIB, KIB, MIB
+from planner.machine.options import size_word
 
 __all__ = [
     "KeyvalError",
@@ -20,7 +20,6 @@ __all__ = [
     "is_json",
     "parse_json",
     "parse_keyval",
-    "size_word",
     "split_commas",
 ]
 
@@ -122,14 +121,6 @@ class Size(int):
     """A number of bytes, written with a suffix; other numbers are addresses, written in hex."""
 
 
-def size_word(size_bytes: int) -> str:
-    """Return a size as QEMU reads it, exact: ``4G``, ``2944M``, ``2195520K``, bytes otherwise."""
-    for unit, letter in ((GIB, "G"), (MIB, "M"), (KIB, "K")):
-        if size_bytes % unit == 0:
-            return f"{size_bytes // unit}{letter}"
-    return f"{size_bytes}B"
-
-
 def emit_keyval(values: Mapping[str, str | int], implied: str = "") -> str:
     """Write keys and values as one argument, commas doubled.
 
@@ -172,6 +163,8 @@ def change_keys(text: str, changes: Mapping[str, str | int | None], implied: str
 def _word(value: str | int) -> str:
     if isinstance(value, str):
         return value
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return size_word(value) if isinstance(value, Size) else f"{value:#x}"
 
 

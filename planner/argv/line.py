@@ -8,10 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from planner.argv.backends import NO_FILES, BackendFacts, FileFacts, read_backends
+from planner.argv.backends import NO_FILES, FileFacts, read_backends
 from planner.argv.firmware import FlashImage, find_flash
 from planner.argv.smp import parse_smp
 from planner.argv.split import ArgvError, Option, read_keys, split_argv
+from planner.machine.asked import Asked, HostDevice
 from planner.machine.options import qemu_size
 from planner.machine.request import (
     Backend,
@@ -23,7 +24,7 @@ from planner.machine.request import (
 from planner.span import MIB
 from planner.text.pci import parse_pci
 
-__all__ = ["IOMMUS", "MEMORY_DEVICES", "AssignedDevice", "CommandLine", "parse_argv"]
+__all__ = ["IOMMUS", "MEMORY_DEVICES", "CommandLine", "parse_argv"]
 
 #: hw/core/machine.c ``machine_class_base_init()``: default_ram_size, QEMU 7.2.
 _DEFAULT_RAM = 128 * MIB
@@ -61,15 +62,6 @@ ASSIGNED = ("vfio-pci", "vfio-pci-nohotplug")
 
 
 @dataclass(frozen=True, slots=True)
-class AssignedDevice:
-    """A host device that the command line gives to the guest."""
-
-    #: PCI address in full form, or the last part of sysfsdev; empty when only QEMU knows (fd=).
-    host: str
-    option: Option
-
-
-@dataclass(frozen=True, slots=True)
 class CommandLine:
     """A command line, read once; what several options say of one thing stands together."""
 
@@ -96,8 +88,13 @@ class CommandLine:
     #: ``-object`` of memory backends.
     backends: tuple[Option, ...]
     devices: tuple[Option, ...]
-    assigned: tuple[AssignedDevice, ...]
+    assigned: tuple[HostDevice, ...]
     files: FileFacts = field(repr=False)
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The words: program and options."""
+        return (self.program, *(word for option in self.options for word in option.words))
 
     def boot_bytes(self) -> int | None:
         """Return boot memory as it is given in numbers, None when it is not.
@@ -122,14 +119,22 @@ class CommandLine:
             return (self.machine["memory-backend"],)
         return tuple(nodes[node] for node in sorted(nodes))
 
-    def request(self, qemu: str = "") -> MachineRequest:
-        """Return what the machine tables need.
+    def asked(self, qemu: str = "") -> Asked:
+        """Return what the command line asks for.
 
         :param qemu: version of the program, where it is known.
-        :raise MachineRefusedError: QEMU would refuse it.
-        :raise NotModelledError: something on it moves the map and is not in the tables.
         """
-        return _request(self, qemu)
+        backends: dict[str, Backend] = {}
+        wanted: MachineRequest | MachineRefusedError | NotModelledError
+        try:
+            backends = read_backends(self.backends, self.files)
+            wanted = _request(self, backends, qemu)
+        except (MachineRefusedError, NotModelledError) as error:
+            wanted = error
+        devices = [option.keys for option in self.devices]
+        memdevs = [keys.get("memdev") for keys in devices if keys.get("driver") in MEMORY_DEVICES]
+        used = {*self.boot_backends(), *memdevs}
+        return Asked(wanted, self.assigned, tuple(b for b in backends.values() if b.id in used))
 
 
 def parse_argv(words: Sequence[str], files: FileFacts = NO_FILES) -> CommandLine:
@@ -203,7 +208,7 @@ def _global(option: Option) -> dict[str, str]:
     return {f"{keys['driver']}.{keys['property']}": keys["value"]}
 
 
-def _assigned(devices: Iterable[Option]) -> Iterable[AssignedDevice]:
+def _assigned(devices: Iterable[Option]) -> Iterable[HostDevice]:
     for option in devices:
         if option.keys.get("driver") not in ASSIGNED:
             continue
@@ -213,7 +218,7 @@ def _assigned(devices: Iterable[Option]) -> Iterable[AssignedDevice]:
         elif "sysfsdev" in option.keys:
             host = posixpath.basename(option.keys["sysfsdev"].rstrip("/"))
             host = parse_pci(host) or host
-        yield AssignedDevice(host, option)
+        yield HostDevice(host, str(option))
 
 
 def _pci_host(text: str, option: Option) -> str:
@@ -229,14 +234,13 @@ def _pci_host(text: str, option: Option) -> str:
     return name
 
 
-def _request(line: CommandLine, qemu: str) -> MachineRequest:
+def _request(line: CommandLine, backends: dict[str, Backend], qemu: str) -> MachineRequest:
     family, version = _family(line)
     slots = line.memory.get("slots", line.machine.get("memory.slots", "0"))
     if not slots.isdecimal():
         raise MachineRefusedError(f"Parameter 'slots' expects a number, got '{slots}'")
     most = line.memory.get("maxmem", line.machine.get("memory.max-size", "0"))
     boot = line.boot_bytes()
-    backends = read_backends(line.backends, line.files)
     boot_backends = _boot_backends(line, backends)
     if boot is None:
         boot = sum(backend.size for backend in boot_backends) or _DEFAULT_RAM
@@ -286,15 +290,15 @@ def _family(line: CommandLine) -> tuple[str, str]:
     raise NotModelledError(f"machine '{name}' is not in the machine tables")
 
 
-def _boot_backends(line: CommandLine, backends: dict[str, BackendFacts]) -> tuple[Backend, ...]:
+def _boot_backends(line: CommandLine, backends: dict[str, Backend]) -> tuple[Backend, ...]:
     names = line.boot_backends()
     for name in names:
         if name not in backends:
             raise MachineRefusedError(f"memory backend '{name}' is not defined by any -object")
-    return tuple(Backend(name, backends[name].size) for name in names)
+    return tuple(backends[name] for name in names)
 
 
-def _memory_devices(line: CommandLine, backends: dict[str, BackendFacts]) -> Iterable[MemoryDevice]:
+def _memory_devices(line: CommandLine, backends: dict[str, Backend]) -> Iterable[MemoryDevice]:
     pxb = ""
     for option in line.devices:
         keys = option.keys

@@ -56,11 +56,11 @@ def machine_word(request: MachineRequest) -> str:
     return f"{_TYPES[request.type]}-{request.version}"
 
 
-def memory_words(request: MachineRequest) -> str:
+def memory_words(boot_bytes: int, max_bytes: int, slots: int) -> str:
     """Return the value of ``-m``."""
-    keys: dict[str, str | int] = {"size": Size(request.boot_bytes)}
-    if request.max_bytes:
-        keys |= {"slots": str(request.slots), "maxmem": Size(request.max_bytes)}
+    keys: dict[str, str | int] = {"size": Size(boot_bytes)}
+    if max_bytes:
+        keys |= {"slots": str(slots), "maxmem": Size(max_bytes)}
     return emit_keyval(keys)
 
 
@@ -71,16 +71,19 @@ def backend_word(name: str, size_bytes: int, *, reserve: bool) -> str:
     return emit_keyval(keys, "qom-type")
 
 
+def address_key(driver: str) -> str:
+    """Return the property that gives a memory device its address."""
+    return "memaddr" if driver == "virtio-mem-pci" else "addr"
+
+
 def device_keys(device: MemoryDevice, bus: str = "") -> dict[str, str | int]:
     """Return the properties of a memory device, addresses as numbers."""
     keys: dict[str, str | int] = {"driver": device.driver, "id": device.id}
     keys["memdev"] = device.memdev
     if device.driver == "virtio-mem-pci":
         keys["requested-size"] = device.size
-        if device.addr is not None:
-            keys["memaddr"] = device.addr
-    elif device.addr is not None:
-        keys["addr"] = device.addr
+    if device.addr is not None:
+        keys[address_key(device.driver)] = device.addr
     if bus:
         keys["bus"] = bus
     return keys
@@ -110,9 +113,11 @@ def emit_argv(
         machine["memory-backend"] = BOOT_BACKEND
     argv = [emission.program or _PROGRAMS[request.type]]
     argv += ["-machine", emit_keyval(machine, "type")]
+    if request.accel != "tcg":
+        argv += ["-accel", request.accel]
     if request.cpu:
         argv += ["-cpu", request.cpu]
-    argv += ["-m", memory_words(request)]
+    argv += ["-m", memory_words(request.boot_bytes, request.max_bytes, request.slots)]
     for key, value in request.globals.items():
         argv += ["-global", f"{key}={value}"]
     if emission.firmware:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from planner.argv.split import ArgvError
 from planner.cli import options
-from planner.cli.exits import Exit, ReachError, UnreadableError
+from planner.cli.exits import Exit
 from planner.cli.output import print_json
+from planner.cli.sources import ways_out
 from planner.documents.map import map_json
 from planner.draw.map_text import map_text
 from planner.draw.paint import painter
-from planner.machine.registry import for_type
-from planner.machine.request import MachineRefusedError, NotModelledError
+from planner.machine.asked import MapRead
 from planner.region import GuestMap
 
 if TYPE_CHECKING:
     from qmp_glue.addresses import MonitorAddress
 
-__all__ = ["command", "live", "modelled", "probed"]
+__all__ = ["command", "live"]
 
 
 @click.command("map")
@@ -70,65 +70,28 @@ def command(
         raise click.UsageError("--probe, --model and --qmp exclude each other")
     if (qmp is not None) == bool(words):
         raise click.UsageError("give a QEMU command line after --, or --qmp and an address")
-    left_out: tuple[str, ...] = ()
-    if qmp is not None:
-        found = live(qmp)
-    elif model:
-        found = modelled(words, qemu_version)
-    else:
-        found, left_out = probed(words, timeout)
+    with ways_out():
+        if qmp is not None:
+            read = MapRead(live(qmp))
+        else:
+            from qmp_glue.argv import ArgvSource  # noqa: PLC0415  # only for this source
+
+            source = ArgvSource.read(words, model=model)
+            read = replace(source, qemu=qemu_version, seconds=timeout).read_map()
+    for warning in read.warnings:
+        click.echo(f"QEMU says: {warning}", err=True)
     if as_json:
-        print_json(map_json(found, left_out))
+        print_json(map_json(read.map, read.left_out))
     else:
-        click.echo(map_text(found, left_out, painter(color=color)), color=color)
+        click.echo(map_text(read.map, read.left_out, painter(color=color)), color=color)
     return Exit.OK
 
 
-def _with_help(message: str, help_text: str) -> str:
-    return f"{message}\n  = help: {help_text}" if help_text else message
-
-
 def live(address: MonitorAddress) -> GuestMap:
-    """Read the map of a running QEMU; failures end the command."""
-    from qmp_glue.errors import GlueError  # noqa: PLC0415  # only for this source
-    from qmp_glue.live import live_map  # noqa: PLC0415
+    """Read the map of a running QEMU.
 
-    try:
-        return live_map(address)
-    except GlueError as error:
-        raise ReachError(_with_help(error.message, error.help)) from error
+    :raise GlueError: nobody answers there.
+    """
+    from qmp_glue.live import live_map  # noqa: PLC0415  # only for this source
 
-
-def probed(words: tuple[str, ...], seconds: float) -> tuple[GuestMap, tuple[str, ...]]:
-    """Probe a command line: its map, and what was left out; failures end the command."""
-    from qmp_glue.errors import GlueError  # noqa: PLC0415  # only for this source
-    from qmp_glue.probe import probe  # noqa: PLC0415
-
-    try:
-        result = probe(words, seconds)
-    except ArgvError as error:
-        raise UnreadableError(str(error)) from error
-    except GlueError as error:
-        raise ReachError(_with_help(error.message, error.help)) from error
-    for warning in result.warnings:
-        click.echo(f"QEMU says: {warning}", err=True)
-    return result.map, result.left_out
-
-
-def modelled(words: tuple[str, ...], qemu: str) -> GuestMap:
-    """Build a command line's map from the tables; failures end the command."""
-    from qmp_glue.probe import read_argv  # noqa: PLC0415  # brings the monitor's modules along
-
-    try:
-        request = read_argv(words).request(qemu)
-        return for_type(request.type).build(request)
-    except ArgvError as error:
-        raise UnreadableError(str(error)) from error
-    except NotModelledError as error:
-        raise UnreadableError(
-            _with_help(f"not modelled: {error}", "use --probe, which asks the program itself")
-        ) from error
-    except MachineRefusedError as error:
-        raise UnreadableError(
-            _with_help(f"QEMU would refuse this: {error.message}", error.help)
-        ) from error
+    return live_map(address)

@@ -16,7 +16,7 @@ from planner.cli.exits import Exit, ReachError, UnreadableError
 from planner.findings import Severity
 from planner.host.profile import HostProfile
 from planner.host.read import HostUnreadableError, read_host
-from planner.layout.draft import Draft, candidates, families, write_draft
+from planner.layout.draft import Draft, candidates, draft_of, families, write_draft
 from planner.layout.load import load
 from planner.units import parse_size
 
@@ -138,34 +138,15 @@ def _from_argv(argv: tuple[str, ...], name: str, what: str = "the command line")
 
     :raise UsageError: it cannot be read, or asks for what the tables do not know.
     """
-    from planner.argv.line import parse_argv  # noqa: PLC0415
-    from planner.argv.split import ArgvError  # noqa: PLC0415  # only with --from
+    from planner.argv.split import ArgvError  # noqa: PLC0415
     from planner.machine.request import MachineRefusedError, NotModelledError  # noqa: PLC0415
+    from qmp_glue.argv import ArgvSource  # noqa: PLC0415  # only with --from
 
     try:
-        line = parse_argv(argv)
-        request = line.request()
+        asked = ArgvSource.read(argv).asked
+        return draft_of(asked, name, f"From the command line of {Path(argv[0]).name}.")
     except (ArgvError, MachineRefusedError, NotModelledError) as error:
         raise click.UsageError(f"{what} cannot be taken over: {error}") from error
-    extra = sum(device.size for device in request.devices)
-    options = {**request.options, **request.globals}
-    named = [device.host for device in line.assigned if device.host]
-    unnamed = sum(not device.host for device in line.assigned)
-    remarks = ["devices given by file descriptor"] * bool(unnamed)
-    return Draft(
-        name,
-        request.type,
-        request.boot_bytes + extra,
-        version=request.version,
-        cpu=request.cpu,
-        options={key: value for key, value in options.items() if value},
-        max_bytes=request.max_bytes or None,
-        slots=request.slots or None,
-        address_bits=request.address_bits,
-        devices=tuple(dict.fromkeys(named)),
-        source=f"From the command line of {Path(line.program).name}.",
-        remarks=tuple(remarks),
-    )
 
 
 def _from_qmp(address: MonitorAddress, name: str | None) -> Draft:

@@ -13,7 +13,7 @@ import click
 from planner.cli.exits import Exit, UnreadableError
 from planner.cli.facts import read_facts
 from planner.cli.output import show_findings
-from planner.cli.sources import looks_like_profile, read_bytes
+from planner.cli.sources import looks_like_profile, read_bytes, ways_out
 from planner.documents.map import FORMAT as MAP_FORMAT
 from planner.documents.map import DocumentError, read_map
 from planner.documents.plan import FORMAT as PLAN_FORMAT
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from qmp_glue.addresses import MonitorAddress
 
 __all__ = ["AfterDashes", "Hosts", "of_address", "of_file", "of_words"]
-
-#: Seconds a probed program gets to answer.
-PROBE_SECONDS = 10.0
 
 
 class AfterDashes(click.Command):
@@ -90,7 +87,8 @@ def of_address(address: MonitorAddress, hosts: Hosts) -> Exhibit:
     """
     from planner.cli.map import live  # noqa: PLC0415  # brings the monitor's modules along
 
-    return _of_guest(str(address), live(address), hosts)
+    with ways_out():
+        return _of_guest(str(address), live(address), hosts)
 
 
 def of_words(words: tuple[str, ...], hosts: Hosts, *, model: bool) -> Exhibit:
@@ -99,21 +97,13 @@ def of_words(words: tuple[str, ...], hosts: Hosts, *, model: bool) -> Exhibit:
     :raise UnreadableError: the command line cannot be read.
     :raise ReachError: the program cannot be started.
     """
-    from planner.argv.split import ArgvError  # noqa: PLC0415
-    from planner.cli.map import modelled, probed  # noqa: PLC0415  # as above
-    from qmp_glue.probe import read_argv  # noqa: PLC0415
+    from qmp_glue.argv import ArgvSource  # noqa: PLC0415  # as above
 
-    left_out: tuple[str, ...] = ()
-    if model:
-        guest = modelled(words, "")
-    else:
-        guest, left_out = probed(words, PROBE_SECONDS)
-    try:
-        devices = [device.host for device in read_argv(words).assigned if device.host]
-    except ArgvError as error:
-        raise UnreadableError(str(error)) from error
-    found = _of_guest(Path(words[0]).name, guest, hosts, devices)
-    return replace(found, notes=(*found.notes, *(f"left out: {word}" for word in left_out)))
+    with ways_out():
+        source = ArgvSource.read(words, model=model)
+        read = source.read_map()
+    found = _of_guest(Path(words[0]).name, read.map, hosts, tuple(source.asked.places))
+    return replace(found, notes=(*found.notes, *(f"left out: {word}" for word in read.left_out)))
 
 
 def _of_guest(title: str, guest: GuestMap, hosts: Hosts, devices: Sequence[str] = ()) -> Exhibit:

@@ -13,7 +13,7 @@ from typing import Any
 from planner.documents.map import DocumentError, reading, region_json
 from planner.findings import CODES, Finding, Severity, read_span, span_json
 from planner.judge.forbidden import Forbidden
-from planner.machine.request import MachineRequest, MemoryDevice
+from planner.machine.request import MachineRequest, MemoryDevice, accel_of
 from planner.place.doorbell import Realiser
 from planner.place.plan import Plan, Source
 from planner.region import GuestMap, Kind, Origin, Region, Window, WindowKind
@@ -212,6 +212,7 @@ def _read_request(document: Mapping[str, Any]) -> MachineRequest:
         type=machine["type"],
         version=machine["version"],
         cpu=machine["cpu"],
+        accel=accel_of(machine["cpu"]),
         options=dict(machine["options"]),
         globals=dict(machine["globals"]),
         address_bits=machine["address_bits"],

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from planner.host.profile import Group, HostProfile
 from planner.layout.canonical import spell
 from planner.layout.schema import SCHEMA_ID
+from planner.machine.asked import Asked
 from planner.units import show_size
 
-__all__ = ["Draft", "candidates", "write_draft"]
+__all__ = ["Draft", "candidates", "draft_of", "write_draft"]
 
 #: Base class byte of PCI bridges (PCI Code and ID Assignment 1.16, class 06h); nobody assigns one.
 _BRIDGE = "0x06"
@@ -35,6 +36,31 @@ class Draft:
     source: str = ""
     #: What could not be taken over, in words.
     remarks: tuple[str, ...] = ()
+
+
+def draft_of(asked: Asked, name: str, source: str) -> Draft:
+    """Take over what is asked for; memory devices become part of the memory at launch.
+
+    :raise MachineRefusedError: QEMU would refuse it.
+    :raise NotModelledError: it asks for what the tables do not know.
+    """
+    request = asked.request
+    options = {**request.options, **request.globals}
+    unnamed = any(not device.host for device in asked.devices)
+    return Draft(
+        name,
+        request.type,
+        request.boot_bytes + sum(device.size for device in request.devices),
+        version=request.version,
+        cpu=request.cpu,
+        options={key: value for key, value in options.items() if value},
+        max_bytes=request.max_bytes or None,
+        slots=request.slots or None,
+        address_bits=request.address_bits,
+        devices=tuple(asked.places),
+        source=source,
+        remarks=("devices given by file descriptor",) if unnamed else (),
+    )
 
 
 def size_text(size_bytes: int) -> str:

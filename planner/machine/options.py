@@ -6,8 +6,9 @@ import re
 from collections.abc import Collection, Mapping
 
 from planner.machine.request import MachineRefusedError, NotModelledError
+from planner.span import GIB, KIB, MIB
 
-__all__ = ["MachineOptions", "check_globals", "qemu_bool", "qemu_size"]
+__all__ = ["MachineOptions", "check_globals", "qemu_bool", "qemu_size", "size_word"]
 
 _SIZE = re.compile(
     r"(?:0[xX](?P<hex>[0-9a-fA-F]+)|(?P<dec>\d+)(?:\.(?P<frac>\d+))?)(?P<unit>[A-Za-z]?)\Z"
@@ -44,6 +45,14 @@ def qemu_size(name: str, text: str, default_unit: str = "B") -> int:
             f"Parameter '{name}' expects a non-negative number below 2^64, got '{text}'"
         )
     return value
+
+
+def size_word(size_bytes: int) -> str:
+    """Return a size as QEMU reads it, exact: ``4G``, ``2944M``, ``2195520K``, bytes otherwise."""
+    for unit, letter in ((GIB, "G"), (MIB, "M"), (KIB, "K")):
+        if size_bytes % unit == 0:
+            return f"{size_bytes // unit}{letter}"
+    return f"{size_bytes}B"
 
 
 def qemu_bool(name: str, text: str) -> bool:

@@ -11,6 +11,7 @@ __all__ = [
     "MachineRequest",
     "MemoryDevice",
     "NotModelledError",
+    "accel_of",
 ]
 
 #: ``QEMU_VMALLOC_ALIGN`` of x86-64 and aarch64 hosts (include/qemu/osdep.h, QEMU 7.2): the
@@ -60,10 +61,16 @@ class MemoryDevice:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A memory backend that boot RAM is made of."""
+    """A memory backend that guest memory is made of; sizes in bytes."""
 
     id: str
     size: int
+    #: None when it depends on a file that is not known.
+    align: int | None = RAM_BACKEND_ALIGN
+    #: The file whose bytes it shares with whoever maps them too; empty for memory of its own.
+    shared_file: str = ""
+    #: Where in that file it begins.
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +117,11 @@ class MachineRequest:
     def ceiling(self) -> int:
         """``maxmem`` as QEMU takes it: at least the boot memory."""
         return max(self.max_bytes, self.boot_bytes)
+
+
+def accel_of(cpu: str) -> str:
+    """Return the accelerator that a ``-cpu`` text needs, where nothing else says one.
+
+    target/i386/host-cpu.c ``host_cpu_realizefn()``, QEMU 7.2: the model ``host`` is KVM's or HVF's.
+    """
+    return "kvm" if cpu.split(",", maxsplit=1)[0] == "host" else "tcg"

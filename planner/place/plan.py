@@ -14,11 +14,11 @@ from planner.host.profile import HostProfile
 from planner.judge.collision import collisions
 from planner.judge.forbidden import PINNED_DOORBELL, Binding, Forbidden, bind
 from planner.judge.verdict import judge_hosts, judge_map
+from planner.layout.asked import asked_of
 from planner.layout.model import Layout
 from planner.layout.silence import apply_silence
-from planner.machine.custom import BOOT_BASE, Custom
+from planner.machine.custom import BOOT_BASE
 from planner.machine.machine import Machine
-from planner.machine.registry import for_type
 from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
 from planner.place.doorbell import Doorbell, choose, pin_conflicts, pinned_span
 from planner.place.placement import Demand, Placement, Refusal, max_boot, place
@@ -92,22 +92,14 @@ def make_plan(
     """
     binding = bind(hosts, layout.reserve, layout.wanted)
     plan = Plan(layout, binding, inputs)
-    machine = _machine(layout)
-    request = request_of(layout)
-    findings = [*noticed, *judge_hosts(binding, _device_locs(layout))]
+    wanted = asked_of(layout)
+    findings = [*noticed, *judge_hosts(binding, wanted.places)]
     try:
+        machine, request = wanted.machine, wanted.request
         block = layout.memory.block or _block(machine, request)
         tried = _as_asked(machine, request)
-    except NotModelledError as error:
-        findings.append(
-            Finding(
-                "MM204",
-                f"the tables do not model this machine: {error}",
-                help="use 'guestmap check' or 'guestmap map --probe', which ask the real QEMU",
-                loc=layout.where("machine"),
-            )
-        )
-        return plan.found(findings)
+    except (NotModelledError, MachineRefusedError) as error:
+        return plan.found([*findings, _no_machine(error, layout.where("machine"))])
     asked = tried if isinstance(tried, GuestMap) else None
     refused_as_asked = None if isinstance(tried, GuestMap) else tried
     pinned, conflicts = _pinned(layout, asked, binding)
@@ -146,27 +138,16 @@ def make_plan(
     return replace(plan, max_boot_bytes=boot_limit, block_bytes=block).found(findings)
 
 
-def _machine(layout: Layout) -> Machine:
-    if layout.machine.type == "custom":
-        return Custom(layout.regions, layout.windows)
-    return for_type(layout.machine.type)
-
-
-def request_of(layout: Layout) -> MachineRequest:
-    """Return the machine a layout asks for, all memory as boot memory."""
-    spec = layout.machine
-    options = {key: value for key, value in sorted(spec.options.items()) if "." not in key}
-    properties = {key: value for key, value in sorted(spec.options.items()) if "." in key}
-    return MachineRequest(
-        type=spec.type,
-        version=spec.version,
-        cpu=spec.cpu,
-        boot_bytes=layout.memory.size,
-        max_bytes=layout.memory.max or 0,
-        slots=layout.memory.slots or 0,
-        options=options,
-        globals=properties,
-        address_bits=spec.address_bits,
+def _no_machine(error: NotModelledError | MachineRefusedError, loc: Loc | None) -> Finding:
+    """Say that nothing can be built, whatever the memory."""
+    if isinstance(error, MachineRefusedError):
+        message = f"QEMU would refuse this machine: {error.message}"
+        return Finding("MM204", message, help=error.help, loc=loc)
+    return Finding(
+        "MM204",
+        f"the tables do not model this machine: {error}",
+        help="use 'guestmap check' or 'guestmap map --probe', which ask the real QEMU",
+        loc=loc,
     )
 
 
@@ -224,17 +205,6 @@ def _block(machine: Machine, request: MachineRequest) -> int:
         return machine.default_block(request)
     except MachineRefusedError:
         return machine.default_block(replace(request, boot_bytes=GIB, max_bytes=0, slots=0))
-
-
-def _device_locs(layout: Layout) -> dict[str, Loc | None]:
-    places: dict[str, Loc | None] = {
-        device: layout.where(f"hotplug.devices.{index}")
-        for index, device in enumerate(layout.hotplug)
-    }
-    places |= {
-        device: layout.where(f"devices.{index}.host") for index, device in enumerate(layout.devices)
-    }
-    return places
 
 
 def _pinned(

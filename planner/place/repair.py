@@ -1,23 +1,32 @@
-"""The smallest change to a command line that makes its memory fit.
+"""The smallest changes that make a guest's memory fit.
 
 Boot memory over a forbidden range is planned again and the rest becomes pieces; a DIMM over one is
-given another address. Everything else on the line stays word for word. The proposal is only that:
-the caller probes the changed line and judges its real map.
+given another address. Everything else stays. The changes are only proposed, in no particular
+spelling: whoever asked writes them, reads the real map and judges it (:mod:`planner.place.check`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from planner.argv.keyval import Size, size_word
-from planner.argv.line import CommandLine
-from planner.argv.split import Option
-from planner.argv.write import backend_word, device_word, memory_words
 from planner.judge.forbidden import Binding
+from planner.machine.asked import Asked
+from planner.machine.change import (
+    AddPiece,
+    Change,
+    MoveDevice,
+    ResizeBackend,
+    SetCpu,
+    SetMemory,
+    SetOption,
+    SetProperty,
+    words_of,
+)
 from planner.machine.machine import Machine
+from planner.machine.options import size_word
 from planner.machine.request import MachineRefusedError, MachineRequest, MemoryDevice
 from planner.place.placement import Demand, Placement, largest_total, place
+from planner.place.plan import piece_driver
 from planner.region import GuestMap, Region, WindowKind
 from planner.span import GIB, MIB, SpanSet, align_down
 from planner.units import show_size
@@ -31,48 +40,45 @@ class RepairError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """A proposed command line."""
+    """Changes that help."""
 
-    argv: tuple[str, ...]
-    #: One line a change, for people.
-    changes: tuple[str, ...]
-    #: The options before and after, in order, for a diff.
-    before: tuple[str, ...]
-    after: tuple[str, ...]
+    #: The machine they come to, where that is known.
+    request: MachineRequest
+    changes: tuple[Change, ...]
+    #: What is lost by them, in words.
+    less: str = ""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """One line a change, for people."""
+        lost = (self.less,) if self.less else ()
+        return (*lost, *map(words_of, self.changes))
 
     def then(self, later: Repair) -> Repair:
-        """Return this change and a later one of its result as one."""
-        return Repair(later.argv, self.changes + later.changes, self.before, later.after)
+        """Return these changes and later ones of their result as one."""
+        return replace(self, request=later.request, changes=self.changes + later.changes)
 
 
-def repair(
-    line: CommandLine, request: MachineRequest, machine: Machine, binding: Binding, driver: str
-) -> Repair:
-    """Propose a command line.
+def repair(asked: Asked, binding: Binding) -> Repair:
+    """Propose changes that make memory fit.
 
-    :param request: the line's machine.
-    :param driver: QEMU's driver for new pieces of memory.
     :raise RepairError: nothing helps, in words.
+    :raise MachineRefusedError: QEMU would refuse it as it is.
     :raise NotModelledError: the tables do not know the machine.
     """
-    holes = binding.holes
-    boot_only = replace(request, devices=())
+    request, machine, holes = asked.request, asked.machine, binding.holes
     try:
-        guest = machine.build(boot_only)
+        guest = machine.build(replace(request, devices=()))
     except MachineRefusedError as refused:
         raise RepairError(f"QEMU refuses the machine: {refused.message}") from None
     names = set(machine.boot_ram(guest))
     if any(r.name in names and holes.overlaps(r.span) for r in guest.regions):
-        edits = _replan(line, request, machine, binding, driver)
-    else:
-        edits = _move_devices(line, request, machine, holes)
-    return edits.result()
+        return _replan(request, machine, holes)
+    return _move_devices(request, machine, holes)
 
 
-def _replan(
-    line: CommandLine, request: MachineRequest, machine: Machine, binding: Binding, driver: str
-) -> _Edits:
-    """Place boot memory anew; memory devices already on the line go back after it."""
+def _replan(request: MachineRequest, machine: Machine, holes: SpanSet) -> Repair:
+    """Place boot memory anew; the rest becomes pieces."""
     if request.devices:
         raise RepairError(
             "boot memory has to shrink while the line places memory devices itself; take the"
@@ -88,26 +94,23 @@ def _replan(
         boot_min=min(128 * MIB, request.boot_bytes),
         slots=request.slots or None,
         max_total=max(request.max_bytes, request.boot_bytes),
-        driver=driver,
+        driver=piece_driver(request),
     )
-    outcome, less = _placed(machine, replace(request, boot_backends=()), demand, binding.holes)
+    outcome, less = _placed(machine, replace(request, boot_backends=()), demand, holes)
     final = outcome.request
-    edits = _Edits(line)
-    if less:
-        edits.say(less)
-    edits.set("m", memory_words(final), f"boot memory {show_size(final.boot_bytes)}")
-    for key in sorted(final.options.items() - request.options.items()):
-        edits.append("machine", "=".join(key), "=".join(key))
-    for key in sorted(final.globals.items() - request.globals.items()):
-        edits.append("global", "=".join(key), "=".join(key))
+    changes: list[Change] = [SetMemory(final.boot_bytes, final.max_bytes, final.slots)]
+    changes += [SetOption(key, None) for key in sorted(request.options.keys() - final.options)]
+    options = sorted(final.options.items() - request.options.items())
+    changes += [SetOption(key, value) for key, value in options]
+    properties = sorted(final.globals.items() - request.globals.items())
+    changes += [SetProperty(key, value) for key, value in properties]
     if final.cpu != request.cpu:
-        edits.set("cpu", final.cpu, f"-cpu {final.cpu}")
-    backend = request.boot_backends[0].id if request.boot_backends else ""
-    if backend:
-        edits.resize_backend(backend, final.boot_bytes)
-    for device in final.devices:
-        edits.add_piece(device, backend)
-    return edits
+        changes.append(SetCpu(final.cpu))
+    backends = tuple(replace(b, size=final.boot_bytes) for b in request.boot_backends)
+    changes += [ResizeBackend(backend.id, backend.size) for backend in backends]
+    like = backends[0].id if backends else ""
+    changes += [AddPiece(device, like) for device in final.devices]
+    return Repair(replace(final, boot_backends=backends), tuple(changes), less)
 
 
 def _placed(
@@ -128,9 +131,7 @@ def _placed(
     return fitting, f"no more than {show_size(most)} fit"
 
 
-def _move_devices(
-    line: CommandLine, request: MachineRequest, machine: Machine, holes: SpanSet
-) -> _Edits:
+def _move_devices(request: MachineRequest, machine: Machine, holes: SpanSet) -> Repair:
     """Give each memory device over a hole the lowest address that is free and allowed."""
     guest = machine.build(request)
     window = guest.window(WindowKind.DEVICE_MEMORY)
@@ -139,7 +140,7 @@ def _move_devices(
         raise RepairError("no memory that the command line can move is in the way")
     good = [_region(guest, d).span for d in request.devices if d not in bad]
     free = SpanSet([window.span]) - holes - SpanSet(good)
-    edits = _Edits(line)
+    moved: dict[MemoryDevice, int] = {}
     for device in bad:
         align = max(device.align, device.block_size or 0, machine.default_block(request))
         fit = free.first_fit(device.size, align)
@@ -149,11 +150,13 @@ def _move_devices(
                 f" raise maxmem by {show_size(device.size)} or more"
             )
         free -= SpanSet([fit])
-        edits.move(device, fit.start)
-    return edits
+        moved[device] = fit.start
+    devices = tuple(replace(d, addr=moved.get(d, d.addr)) for d in request.devices)
+    changes = tuple(MoveDevice(device, address) for device, address in moved.items())
+    return Repair(replace(request, devices=devices), changes)
 
 
-def narrow(line: CommandLine, request: MachineRequest, machine: Machine, bits: int) -> Repair:
+def narrow(request: MachineRequest, machine: Machine, bits: int) -> Repair:
     """Propose a PC whose CPU and PCI window stay below an IOMMU's address bits.
 
     :param bits: the narrowest IOMMU's width.
@@ -164,13 +167,13 @@ def narrow(line: CommandLine, request: MachineRequest, machine: Machine, bits: i
     bridge = "q35-pcihost" if request.type == "q35" else "i440FX-pcihost"
     guest = machine.build(request)
     window = guest.window(WindowKind.PCI_MMIO64)
-    edits = _Edits(line)
+    changes: list[Change] = []
     if window and window.span.end > 1 << bits:
         room = align_down((1 << bits) - window.span.start, GIB)
         if room < GIB:
             raise RepairError(f"memory leaves no room for PCI below {bits} bits")
-        key = f"{bridge}.pci-hole64-size"
-        edits.append("global", f"{key}={size_word(room)}", f"a PCI window of {show_size(room)}")
+        words = f"a PCI window of {show_size(room)}"
+        changes.append(SetProperty(f"{bridge}.pci-hole64-size", size_word(room), words))
     if guest.address_bits is not None and guest.address_bits > bits:
         limit = "host-phys-bits-limit" if request.accel == "kvm" else "phys-bits"
         kept = [
@@ -178,92 +181,9 @@ def narrow(line: CommandLine, request: MachineRequest, machine: Machine, bits: i
             for part in (request.cpu or "qemu64").split(",")
             if not part.startswith(f"{limit}=")
         ]
-        edits.set("cpu", ",".join([*kept, f"{limit}={bits}"]), f"{bits} address bits")
-    return edits.result()
+        changes.append(SetCpu(",".join([*kept, f"{limit}={bits}"]), f"{bits} address bits"))
+    return Repair(request, tuple(changes))
 
 
 def _region(guest: GuestMap, device: MemoryDevice) -> Region:
     return next(region for region in guest.regions if region.name == device.region)
-
-
-class _Edits:
-    """A command line being changed, option by option."""
-
-    def __init__(self, line: CommandLine) -> None:
-        self._program = line.program
-        self._before = list(line.options)
-        self._after = list(line.options)
-        self._changes: list[str] = []
-
-    def say(self, change: str) -> None:
-        """Add a word on what changes."""
-        self._changes.append(change)
-
-    def set(self, name: str, value: str, change: str) -> None:
-        """Replace the last option of a name, or add one."""
-        for index in range(len(self._after) - 1, -1, -1):
-            if self._after[index].name == name:
-                self._after[index] = _option(name, value)
-                break
-        else:
-            self._after.append(_option(name, value))
-        self._changes.append(change)
-
-    def append(self, name: str, value: str, change: str) -> None:
-        """Add an option at the end."""
-        self._after.append(_option(name, value))
-        self._changes.append(change)
-
-    def resize_backend(self, name: str, size: int) -> None:
-        """Give a memory backend another size."""
-        self._rewrite("object", name, {"size": Size(size)}, f"backend {name} {show_size(size)}")
-
-    def move(self, device: MemoryDevice, address: int) -> None:
-        """Give a memory device another address."""
-        key = "memaddr" if device.driver == "virtio-mem-pci" else "addr"
-        wanted = device.id or device.memdev
-        change = f"{wanted} at {address:#x}"
-        self._rewrite("device", wanted, {key: address}, change)
-
-    def add_piece(self, device: MemoryDevice, like: str) -> None:
-        """Add a piece of memory, backed as the backend *like* is."""
-        backend = self._after[self._index("object", like)] if like else None
-        if backend:
-            word = backend.changed({"id": device.memdev, "size": Size(device.size)}).value
-        else:
-            word = backend_word(device.memdev, device.size, reserve=True)
-        self._after += [_option("object", word), _option("device", device_word(device))]
-        where = f"{show_size(device.size)} at {device.addr:#x}"
-        self._changes.append(f"{device.driver} of {where}")
-
-    def _index(self, name: str, identity: str) -> int:
-        for index, option in enumerate(self._after):
-            named = (option.keys.get("id"), option.keys.get("memdev") if name == "device" else None)
-            if option.name == name and identity in named:
-                return index
-        raise RepairError(f"'{identity}' was not found on the command line")
-
-    def _rewrite(
-        self, name: str, identity: str, changed: dict[str, str | int | None], change: str
-    ) -> None:
-        index = self._index(name, identity)
-        self._after[index] = self._after[index].changed(changed)
-        self._changes.append(change)
-
-    def result(self) -> Repair:
-        """Return the changed line."""
-        words = [word for option in self._after for word in option.words]
-        return Repair(
-            (self._program, *words),
-            tuple(self._changes),
-            tuple(_shown(self._before)),
-            tuple(_shown(self._after)),
-        )
-
-
-def _option(name: str, value: str) -> Option:
-    return Option.of(name, value)
-
-
-def _shown(options: Iterable[Option]) -> Iterable[str]:
-    return (str(option) for option in options)

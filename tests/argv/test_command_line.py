@@ -34,7 +34,7 @@ def line(text: str) -> CommandLine:
 
 
 def request(text: str) -> MachineRequest:
-    return line(text).request()
+    return line(text).asked().request
 
 
 def test_doubled_commas_stand_for_one() -> None:

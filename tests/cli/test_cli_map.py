@@ -67,7 +67,7 @@ def test_colour_only_adds_colour() -> None:
             ("--model", "--", "qemu-system-x86_64", "-M", "microvm"),
             "not modelled: machine 'microvm'",
         ),
-        (("--model", "--", "qemu-system-x86_64", "-M", "microvm"), "use --probe"),
+        (("--model", "--", "qemu-system-x86_64", "-M", "microvm"), "leave --model out"),
         (
             ("--model", "--", "qemu-system-x86_64", "-m", "1G,slots=2"),
             "QEMU would refuse this: slots specified but no max-size",

@@ -140,3 +140,36 @@ def test_an_interrupt_is_exit_code_130(
     monkeypatch.setattr(group, "main", stopped)
     assert exits.run(group) == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize("machine", ["q35", "pc"])
+def test_the_hosts_cpu_is_kvms_and_needs_its_vendor_and_width(machine: str, tmp_path: Path) -> None:
+    text = GOOD.replace("type: virt", f"type: {machine}, version: '7.2', cpu: %s")
+    bare = run("-", "--host", HOST, text=text % "host")
+    assert bare.return_value == 1
+    assert "MM204] machine-refused: the tables do not model this machine: under KVM" in bare.stdout
+    vendor = run("-", "--host", HOST, text=text % '"host,vendor=GenuineIntel"')
+    assert "takes the host's physical address bits, which are not known here" in vendor.stdout
+    whole = text % '"host,vendor=GenuineIntel", address-bits: 39'
+    plan = str(tmp_path / "plan.json")
+    assert run("-", "--host", HOST, "-o", plan, text=whole).return_value == 0
+    argv = cli_runner().invoke(group, ["args", plan, "--json"], standalone_mode=False)
+    assert json.loads(argv.stdout)["argv"][3:7] == [
+        *("-accel", "kvm"),
+        *("-cpu", "host,vendor=GenuineIntel"),
+    ]
+
+
+def test_a_cpu_that_qemu_refuses_is_a_finding() -> None:
+    text = GOOD.replace("type: virt", "type: q35, cpu: 'qemu64,phys-bits=20'")
+    shown = run("-", "--host", HOST, text=text)
+    assert shown.return_value == 1
+    assert "QEMU would refuse this machine: phys-bits should be" in shown.stdout
+
+
+def test_a_layout_taken_over_from_a_kvm_line_plans_or_says_why(tmp_path: Path) -> None:
+    cpu = "host,vendor=AuthenticAMD,phys-bits=48"
+    words = ["new", "--from", "--", "qemu-system-x86_64", "-M", "q35", "-accel", "kvm", "-cpu", cpu]
+    text = cli_runner().invoke(group, words, standalone_mode=False).stdout
+    assert f'cpu: "{cpu}"' in text
+    assert run("-", "--host", HOST, text=text).return_value == 0

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from kit import ROOT, Golden
 
+from planner.argv.line import parse_argv
 from planner.findings import CODES, Finding
 from planner.host.profile import HostProfile
 from planner.host.read import read_profile_bytes
+from planner.judge.asked import judge_asked
 from planner.judge.host import judge_host
 from planner.layout.load import load
 from planner.layout.reference import layout_reference
@@ -20,7 +23,7 @@ from planner.place.plan import make_plan
 PAGES = ROOT / "docs" / "findings"
 FENCE = re.compile(r"^```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 #: Findings whose input no page can hold: files of a real host, sizes past any example.
-SHOWN_ONLY = {"MM303", "MM308", "MM316", "MM401", "MM402", "MM409", "MM413", "MM508"}
+SHOWN_ONLY = {"MM303", "MM308", "MM316", "MM401", "MM402", "MM409", "MM508"}
 #: Families with examples that are run elsewhere: they need a real QEMU.
 NEEDS_QEMU = ("MM6", "MM7")
 STAND_IN = """\
@@ -46,6 +49,10 @@ def found(blocks: list[tuple[str, str]], scratch: Path) -> set[str]:
         if info in {"yaml host", "text dump", "text dump cut"}:
             data = text.encode().removesuffix(b"\n") if info.endswith("cut") else text.encode()
             hosts.append(read_profile_bytes(data, str(scratch / f"host-{number}.yaml")))
+    lines = [text.replace("\\\n", " ") for info, text in blocks if info == "text argv"]
+    if lines:
+        asked = [parse_argv(shlex.split(line)).asked() for line in lines]
+        return {finding.code for one in asked for finding in judge_asked(one)}
     layout, findings = load((layouts or [STAND_IN])[0].encode(), "layout.yaml")
     said: list[Finding] = list(findings)
     for host in hosts:

@@ -8,15 +8,14 @@ from __future__ import annotations
 import random
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from planner.machine.registry import for_type
 from planner.machine.request import MachineRefusedError, NotModelledError
 from planner.machine.versions import Version, parse_version
 from planner.region import GuestMap
+from qmp_glue.argv import ArgvSource
 from qmp_glue.errors import StartError
-from qmp_glue.probe import probe_line, read_argv
 
 MIB, GIB, TIB = 1 << 20, 1 << 30, 1 << 40
 FAMILIES = ("virt", "q35", "pc")
@@ -249,18 +248,17 @@ class Verdict:
 
 def compare(words: Sequence[str], qemu: str) -> Verdict:
     """Ask the model and QEMU about one command line."""
-    line = read_argv(words)
+    source = ArgvSource.read(words)
     model: GuestMap | str
     real: GuestMap | str
     try:
-        request = line.request(qemu)
-        model = for_type(request.type).build(request)
+        model = replace(source, model=True, qemu=qemu).read_map().map
     except MachineRefusedError as error:
         model = error.message
     except NotModelledError as error:
         return Verdict(mapped=False, difference=f"not modelled: {error}")
     try:
-        real = probe_line(line).map
+        real = source.read_map().map
     except StartError as error:
         real = " ".join(error.message.split())
     if isinstance(real, str):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from kit import ROOT, Golden, any_patch
 from kit.real import code_of, guestmap, paused_qemu
@@ -179,6 +181,61 @@ def test_fix_prints_nothing_when_nothing_helps() -> None:
     assert "no change helps: boot memory is given by NUMA nodes" in numa.stderr
 
 
+def _starts(argv: list[str]) -> None:
+    """Start a proposed line without the host's device, which is not here."""
+    at = argv.index(NIC[1])
+    with paused_qemu([*argv[: at - 1], *argv[at + 1 :]]) as address:
+        assert address
+
+
+@pytest.mark.parametrize(
+    ("backend", "piece"),
+    [
+        ("mem-path={}/f,,1,share=on", "memory-backend-memfd,id=mem0,size=1152M,share=on"),
+        ("mem-path={},share=on", "memory-backend-file,id=mem0,size=1152M,mem-path={},share=on"),
+    ],
+)
+def test_a_piece_never_shares_the_boot_memorys_file(
+    backend: str, piece: str, tmp_path: Path
+) -> None:
+    """One word written was seen at two guest addresses; and commas in paths broke the line."""
+    folder = tmp_path / "a,b"
+    folder.mkdir()
+    named = backend.format(str(folder).replace(",", ",,"))
+    boot = ("-object", f"memory-backend-file,id=m,size=4G,{named}", "-m", "4G")
+    words = ("--", *ARM, "-M", "memory-backend=m", *boot, *NIC)
+    result = guestmap("check", "--fix", *AMD, *words)
+    assert code_of(result) == 0, result.stderr
+    argv = shlex.split(result.stdout)
+    assert piece.format(str(folder).replace(",", ",,")) in argv
+    _starts(argv)
+
+
+def test_memory_that_is_there_twice_is_found_on_the_users_own_line(tmp_path: Path) -> None:
+    twice = [f"memory-backend-file,id={n},size=1G,mem-path={tmp_path}/f,share=on" for n in "ab"]
+    objects = ("-object", twice[0], "-object", twice[1])
+    nodes = ("-numa", "node,memdev=a", "-numa", "node,memdev=b")
+    words = (*AMD, "--", *ARM, "-m", "2G", *objects, *nodes, *NIC)
+    result = guestmap("check", *words)
+    assert code_of(result) == 1
+    assert f"'a' and 'b' share 1 GiB of {tmp_path}/f: what the guest writes" in result.stdout
+    private = [word.replace(",share=on", "") for word in words]
+    assert code_of(guestmap("check", *private)) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("-object", "memory-backend-epc,id=e,size=1M"), "cannot be probed without SGX hardware"),
+        (("-drive", "if=pflash,file=/gone"), "firmware image '/gone' cannot be read"),
+    ],
+)
+def test_lines_that_can_be_neither_probed_nor_read(words: tuple[str, ...], why: str) -> None:
+    with pytest.raises(click.ClickException) as caught:
+        guestmap("check", *AMD, "--", "qemu-system-x86_64", "-M", "q35", *words)
+    assert (caught.value.exit_code, why in caught.value.message) == (2, True)
+
+
 def test_a_device_may_be_named_that_is_not_on_the_line() -> None:
     result = guestmap("check", *AMD, "--device", "29:00.0", "--", *ARM, "-m", "4G")
     assert code_of(result) == 1
@@ -186,7 +243,7 @@ def test_a_device_may_be_named_that_is_not_on_the_line() -> None:
 
 
 def test_without_a_model_the_model_says_so() -> None:
-    with pytest.raises(UnreadableError, match=r"not modelled: .*leave --model out"):
+    with pytest.raises(UnreadableError, match=r"(?s)not modelled: .*leave --model out"):
         guestmap("check", "--model", *AMD, "--", "qemu-system-aarch64", "-M", "sbsa-ref")
 
 
