@@ -43,8 +43,8 @@ def commands_page() -> str:
     lines += [
         "## Exit status",
         "",
-        "0 fine, 1 findings of severity error, 2 usage or unreadable input, 3 QEMU or its monitor",
-        "cannot be reached, 70 a bug: [Exit codes](exit-codes.md).",
+        "0 fine, 1 findings of severity error, 2 usage, or what cannot be read or written, 3 QEMU",
+        "or its monitor cannot be reached, 70 a bug: [Exit codes](exit-codes.md).",
         "",
         "## See also",
         "",
@@ -87,7 +87,10 @@ _ENDS = {
         "findings of severity error",
         _FOUND,
     ),
-    Exit.USAGE: ("usage, or input that cannot be read", "what to write is said on stderr"),
+    Exit.USAGE: (
+        "usage, or what cannot be read or written",
+        "what to write is said on stderr; a full disk too, and the old file stays as it was",
+    ),
     Exit.UNREACHABLE: (
         "QEMU or its monitor cannot be reached",
         "no such program or socket, a command line QEMU refuses, no answer in time",
@@ -103,6 +106,7 @@ def exit_codes_page() -> str:
         "# Exit codes",
         "",
         "The same for every command. The answer is on standard output, all else on standard error.",
+        "A reader of the answer that goes early (`| head`) changes nothing: 0.",
         "",
         "| code | meaning | |",
         "|---:|---|---|",

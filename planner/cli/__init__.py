@@ -42,7 +42,7 @@ EXIT_CODES = """\b
 Exit codes:
   0   fine
   1   findings of severity error
-  2   usage, or input that cannot be read
+  2   usage, or what cannot be read or written
   3   QEMU or its monitor cannot be reached
   70  a bug in guestmap
 """
@@ -111,8 +111,9 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line; the entry point of ``guestmap``."""
-    from planner.cli.exits import run  # noqa: PLC0415  # keeps the import of this module light
+    from planner.cli.program import own_streams, run  # noqa: PLC0415  # keeps the import of this module light
 
+    own_streams()
     if "_GUESTMAP_COMPLETE" in os.environ:
         from planner.cli import completion  # noqa: F401, PLC0415  # teaches click our bash
 

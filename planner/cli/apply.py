@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from planner.cli import options
+from planner.cli.exits import Command
 from planner.cli.verify import plan_target, report
 from qmp_glue.addresses import MonitorAddress
 from qmp_glue.apply import apply_plan
@@ -12,7 +13,7 @@ from qmp_glue.apply import apply_plan
 __all__ = ["command"]
 
 
-@click.command(name="apply")
+@click.command("apply", cls=Command)
 @options.plan_file()
 @options.qmp(required=True, reading=False)
 @options.no_reserve

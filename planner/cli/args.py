@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
-
 import click
 
 from planner.argv.write import Emission, emit_argv
 from planner.cli import options
 from planner.cli.complete import files
-from planner.cli.output import exit_for, print_json, show_findings
+from planner.cli.exits import Command
+from planner.cli.output import exit_for, print_json, say, show_findings, tell
 from planner.cli.planfile import open_plan
+from planner.text.harmless import shell_line
 
 __all__ = ["command"]
 
 
-@click.command(name="args")
+@click.command("args", cls=Command)
 @options.plan_file()
 @click.option("--program", default="", metavar="QEMU", help="Program to name.")
 @click.option(
@@ -56,9 +56,9 @@ def command(
     emission = Emission(program, firmware, reserve=not no_reserve, pieces=not without_pieces)
     argv = emit_argv(request, emission, opened.document.reported_doorbell)
     if not opened.document.ok:
-        click.echo("note: this plan has errors, see 'guestmap plan'", err=True)
+        tell("note: this plan has errors, see 'guestmap plan'")
     if as_json:
         print_json({"format": "guestmap/args", "version": 1, "argv": argv})
     else:
-        click.echo(shlex.join(argv))
+        say(shell_line(argv))
     return 0

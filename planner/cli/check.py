@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 import click
 
 from planner.argv.split import ArgvError
 from planner.cli import options
-from planner.cli.exits import Exit
-from planner.cli.facts import read_facts
-from planner.cli.output import (
-    exit_for,
-    findings_text,
-    print_json,
-)
-from planner.cli.sources import ways_out
+from planner.cli.exits import Command, Exit
+from planner.cli.output import exit_for, findings_lines, print_json, say, tell
 from planner.draw.check_text import repair_text
 from planner.draw.paint import painter
+from planner.host.read import read_host
 from planner.place.check import Checked, binding_of, check
+from planner.text.harmless import shell_line
 from planner.units import show_size
 from qmp_glue.argv import ArgvSource
 from qmp_glue.errors import GlueError
@@ -27,7 +22,7 @@ from qmp_glue.errors import GlueError
 __all__ = ["command"]
 
 
-@click.command(name="check")
+@click.command("check", cls=Command)
 @options.hosts("this host")
 @options.device
 @options.model
@@ -55,11 +50,10 @@ def command(
       guestmap check -- qemu-system-aarch64 -M virt -m 4G -device vfio-pci,host=0000:29:00.0
       guestmap check --fix --host amd.yaml -- qemu-system-aarch64 -M virt -m 4G | sh
     """
-    with ways_out():
-        source = ArgvSource.read(words, model=model)
-        profiles = [read_facts(path) for path in hosts or ("/sys",)]
-        binding = binding_of(source.asked, profiles, devices)
-        checked = check(source, binding, (ArgvError, GlueError))
+    source = ArgvSource.read(words, model=model)
+    profiles = [read_host(path) for path in hosts or ("/sys",)]
+    binding = binding_of(source.asked, profiles, devices)
+    checked = check(source, binding, (ArgvError, GlueError))
     if fix:
         return _print_fix(checked)
     if as_json:
@@ -72,11 +66,11 @@ def command(
 def _print_fix(checked: Checked[ArgvSource]) -> int:
     """Print a line that works; nothing on stdout when there is none."""
     if checked.lost:
-        click.echo(findings_text(checked.lost, {}), err=True, nl=False)
+        tell(*findings_lines(checked.lost, {}))
         if checked.no_fix:
-            click.echo(f"no change helps: {checked.no_fix}", err=True)
+            tell(f"no change helps: {checked.no_fix}")
         return Exit.FINDINGS
-    click.echo(shlex.join((checked.mended or checked.source).line.argv))
+    say(shell_line((checked.mended or checked.source).line.argv))
     return Exit.OK
 
 
@@ -87,25 +81,23 @@ def _show(checked: Checked[ArgvSource], *, color: bool) -> None:
     hosts = ", ".join(host.name for host in binding.hosts)
     verdict = paint("fits", "ram") if checked.ok else paint("does not fit", "error")
     total = show_size(guest.ram().size)
-    click.echo(
+    say(
         f"{guest.machine} {guest.qemu} ({guest.source}), {total} mapped for DMA,"
-        f" {devices} on {hosts}: {verdict}",
-        color=color,
+        f" {devices} on {hosts}: {verdict}"
     )
     if checked.findings:
-        click.echo("\n" + findings_text(checked.findings, {}, color=color), nl=False, color=color)
+        say("", *findings_lines(checked.findings, {}, color=color))
     if checked.repair and checked.mended:
         before, after = checked.source.line, checked.mended.line
-        text = repair_text(checked.repair.words, before, after, paint, needed=not checked.ok)
-        click.echo("\n" + text, nl=False, color=color)
+        say("", *repair_text(checked.repair.words, before, after, paint, needed=not checked.ok))
         if checked.unassignable:
-            click.echo("\nit does not help the device that cannot be assigned", nl=True)
+            say("", "it does not help the device that cannot be assigned")
     elif checked.no_fix and not checked.ok:
-        click.echo(f"\nno change of the command line helps: {checked.no_fix}")
+        say("", f"no change of the command line helps: {checked.no_fix}")
     elif checked.unassignable:
-        click.echo("\nno change of the command line helps: the firmware keeps the device")
+        say("", "no change of the command line helps: the firmware keeps the device")
     if checked.read.left_out:
-        click.echo(f"\nleft out to read the map: {', '.join(checked.read.left_out)}", err=True)
+        tell("", f"left out to read the map: {', '.join(checked.read.left_out)}")
 
 
 def _document(checked: Checked[ArgvSource]) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from click.shell_completion import (
     split_arg_string,
 )
 
+from planner.cli.exits import Command
+from planner.cli.output import print_document
+
 __all__ = ["VARIABLE", "command"]
 
 #: The variable click asks in; by its rule the program's name in capitals.
@@ -65,7 +68,7 @@ add_completion_class(_Bash)
 _SHELLS: dict[str, type[ShellComplete]] = {"bash": _Bash, "zsh": ZshComplete, "fish": FishComplete}
 
 
-@click.command("completion")
+@click.command("completion", cls=Command)
 @click.argument("shell", type=click.Choice(list(_SHELLS)))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
@@ -81,4 +84,4 @@ def command(ctx: click.Context, shell: str) -> None:
     """
     script = _SHELLS[shell](ctx.find_root().command, {}, "guestmap", VARIABLE)
     # ShellComplete's own: BashComplete.source() runs a bash only to learn its version.
-    click.echo(ShellComplete.source(script), nl=False)
+    print_document(ShellComplete.source(script))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from planner.cli import options
-from planner.cli.exits import Exit, UnreadableError
-from planner.cli.output import print_json
-from planner.cli.picture import Target, put, render
+from planner.cli.exits import Exit, FailedError
+from planner.cli.output import json_text
+from planner.cli.picture import Outlet, send
 from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_words
 from planner.draw.difference import (
     Difference,
@@ -79,7 +80,7 @@ def command(
         raise click.UsageError("give a QEMU command line after --")
     out = places[need] if len(places) > need else None
     beside = Hosts(hosts, scope)
-    target = Target(out, chosen, force=force)
+    outlet = Outlet(out, chosen, force=force)
     if places[:need].count("-") > 1:
         raise click.UsageError("only one of A and B can be standard input")
     first = of_file(places[0], beside)
@@ -93,14 +94,12 @@ def command(
         names = (*places[:need], str(qmp) if qmp else "the command line")
         first, second = replace(first, title=names[0]), replace(second, title=names[1])
     found = _compared(first, second)
-    if as_json or target.format == "json":
-        _document(found, target)
+    if as_json or outlet.format == "json":
+        outlet.put(json_text(difference_json(found)))
     elif unified:
-        _unified(found, target, color=color)
+        outlet.say(_unified(found, outlet, color=color))
     else:
-        scene = difference_scene(found, collapse=not no_collapse)
-        plain = target.path is not None or not color
-        put(render(scene, target.format, color=not plain), target, color=color)
+        send(difference_scene(found, collapse=not no_collapse), outlet, color=color)
     return Exit.FINDINGS if found.changes else Exit.OK
 
 
@@ -108,22 +107,12 @@ def _compared(first: Exhibit, second: Exhibit) -> Difference:
     try:
         return compare(first, second)
     except ValueError as error:
-        raise UnreadableError(str(error)) from error
+        raise FailedError(str(error)) from error
 
 
-def _document(found: Difference, target: Target) -> None:
-    if target.path is None:
-        print_json(difference_json(found))
-        return
-    import json  # noqa: PLC0415  # print_json has its own
-
-    put(json.dumps(difference_json(found), indent=2) + "\n", target, color=False)
-
-
-def _unified(found: Difference, target: Target, *, color: bool) -> None:
-    if target.format != "text":
+def _unified(found: Difference, outlet: Outlet, *, color: bool) -> Iterator[str]:
+    if outlet.format != "text":
         raise click.UsageError("--unified is text")
-    paint = painter(color=color and target.path is None)
-    lines = unified_text(found).splitlines()
-    painted = (paint(line, _PAINTS[line[0]]) if line[0] in _PAINTS else line for line in lines)
-    put("".join(f"{line}\n" for line in painted), target, color=color)
+    paint = painter(color=color and outlet.path == "-")
+    for line in unified_text(found).splitlines():
+        yield paint(line, _PAINTS[line[0]]) if line[0] in _PAINTS else line

@@ -1,17 +1,17 @@
-"""How the command line ends: exit codes, and what each way out says.
+"""How the command line ends: one table from exceptions to exit codes and words.
 
 Kept apart from the rest of the command line, so that ``--help`` loads nothing but click.
 """
 
 from __future__ import annotations
 
-import os
-import sys
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Any, NamedTuple
 
 import click
 
-__all__ = ["Exit", "ReachError", "UnreadableError", "run"]
+__all__ = ["WAYS", "Command", "Exit", "FailedError"]
 
 
 class Exit(IntEnum):
@@ -25,39 +25,67 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-class UnreadableError(click.ClickException):
-    """Input that cannot be read at all; exit code 2."""
+class Way(NamedTuple):
+    """How a command ends by an exception."""
 
-    exit_code = Exit.USAGE
-
-
-class ReachError(click.ClickException):
-    """QEMU or its monitor cannot be reached; exit code 3."""
-
-    exit_code = Exit.UNREACHABLE
+    exit: Exit
+    #: What is said before the exception's own words.
+    prefix: str = ""
+    #: What to do, where the exception does not say.
+    help: str = ""
 
 
-def run(group: click.Group) -> int:
-    """Run the group; every way out becomes an exit code, a bug becomes 70 with a short word."""
-    try:
-        result = group.main(prog_name="guestmap", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # The reader went away (a pager, head): that is its right. Nothing more may be flushed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
-    except Exception as error:  # the last line of defence
-        if os.environ.get("GUESTMAP_DEBUG"):
-            raise
-        click.echo(
-            f"guestmap: internal error: {type(error).__name__}: {error}\n"
-            "this is a bug; run again with GUESTMAP_DEBUG=1 for the traceback",
-            err=True,
-        )
-        return Exit.BUG
-    return result if isinstance(result, int) else Exit.OK
+#: Exception, by module and name so that none is imported for it → its way out; of the nearest base
+#: class that stands here. What is not here and reaches the end is a bug.
+WAYS: Mapping[str, Way] = {
+    "planner.argv.keyval.KeyvalError": Way(Exit.USAGE),
+    "planner.argv.split.ArgvError": Way(Exit.USAGE),
+    "planner.documents.map.DocumentError": Way(Exit.USAGE),
+    "planner.host.sysfs.HostUnreadableError": Way(Exit.USAGE),
+    "planner.machine.request.MachineRefusedError": Way(Exit.USAGE, "QEMU would refuse this: "),
+    "planner.machine.request.NotModelledError": Way(
+        Exit.USAGE, "not modelled: ", "the program itself can be asked: leave --model out"
+    ),
+    "planner.text.write.FileError": Way(Exit.USAGE),
+    "planner.units.UnitError": Way(Exit.USAGE),
+    "qmp_glue.errors.GlueError": Way(Exit.UNREACHABLE),
+}
+
+
+class FailedError(click.ClickException):
+    """A command cannot do what it was asked to, because of its input unless *code* says else.
+
+    :param help_text: what to do about it.
+    """
+
+    def __init__(self, message: str, help_text: str = "", code: Exit = Exit.USAGE) -> None:
+        super().__init__(message)
+        self.help = help_text
+        self.exit_code = code  # type: ignore[misc]  # click's is the class's
+
+    def format_message(self) -> str:
+        """Return the message, and the help below it."""
+        help_line = f"\n  = help: {_harmless(self.help)}" if self.help else ""
+        return _harmless(self.message) + help_line
+
+
+class Command(click.Command):
+    """A command whose exceptions end it as the table says."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+            way = next((WAYS[name] for name in names if name in WAYS), None)
+            if way is None:
+                raise
+            help_text = getattr(error, "help", "") or way.help
+            raise FailedError(f"{way.prefix}{error}", help_text, way.exit) from error
+
+
+def _harmless(text: str) -> str:
+    from planner.text.harmless import harmless  # noqa: PLC0415  # not for --help
+
+    return harmless(text)

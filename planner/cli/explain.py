@@ -11,9 +11,10 @@ import click
 import planner
 from planner.cli import options
 from planner.cli.complete import findings
-from planner.cli.output import Exit, UnreadableError, print_json
+from planner.cli.exits import Command, Exit, FailedError
+from planner.cli.output import print_json, say, tell
 from planner.cli.sources import read_bytes
-from planner.draw.diagnostic import harmless
+from planner.draw.paint import Paint, painter
 from planner.findings import CODES, span_json
 from planner.text.words import nearest
 
@@ -25,17 +26,17 @@ _CODE = re.compile(r"MM[0-9]{3}\Z", re.IGNORECASE)
 def page(code: str) -> str:
     """Return the page of a finding, as shipped or from the source tree.
 
-    :raise UnreadableError: it is not there.
+    :raise FailedError: it is not there.
     """
     package = Path(planner.__file__).parent
     for folder in (package / "shipped" / "findings", package.parent / "docs" / "findings"):
         path = folder / f"{code}.md"
         if path.is_file():
             return path.read_text(encoding="utf-8")
-    raise UnreadableError(f"the page of {code} is not installed")
+    raise FailedError(f"the page of {code} is not installed")
 
 
-@click.command("explain")
+@click.command("explain", cls=Command)
 @click.argument("what", required=False, metavar="[CODE | FILE | -]", shell_complete=findings)
 @options.hosts("none; with it a log's addresses are checked")
 @options.json
@@ -90,8 +91,7 @@ def _list(*, as_json: bool) -> Exit:
         )
     else:
         width = max(len(entry.name) for entry in listed)
-        for entry in listed:
-            click.echo(f"{entry.code}  {entry.name:<{width}}  {entry.severity:<7}  {entry.summary}")
+        say(*(f"{e.code}  {e.name:<{width}}  {e.severity:<7}  {e.summary}" for e in listed))
     return Exit.OK
 
 
@@ -110,41 +110,43 @@ def _page(code: str, *, as_json: bool, color: bool) -> Exit:
             }
         )
         return Exit.OK
-    for line in text.splitlines():
-        click.echo(click.style(line, bold=True) if line.startswith("#") else line, color=color)
+    paint = painter(color=color)
+    say(*(paint(line, "bold") if line.startswith("#") else line for line in text.splitlines()))
     return Exit.OK
 
 
 def _log(what: str, hosts: tuple[str, ...], *, as_json: bool, color: bool) -> Exit:
-    from planner.cli.facts import read_facts  # noqa: PLC0415  # only for logs
     from planner.explain.symptoms import Symptom, recognise  # noqa: PLC0415  # only for logs
+    from planner.host.read import read_host  # noqa: PLC0415
 
     data, _ = read_bytes(what)
-    profiles = [read_facts(path) for path in hosts]
+    profiles = [read_host(path) for path in hosts]
     symptoms: list[Symptom] = recognise(data.decode("utf-8", errors="replace"), profiles)
     if as_json:
         print_json(
             {"format": "guestmap/explain", "version": 1, "symptoms": [*map(_json, symptoms)]}
         )
     elif symptoms:
-        click.echo("\n".join(_text(symptom) for symptom in symptoms), nl=False, color=color)
+        paint = painter(color=color)
+        for number, symptom in enumerate(symptoms):
+            say(*[""] * bool(number), *_text(symptom, paint))
     else:
-        click.echo("nothing in the text is known to guestmap", err=True)
+        tell("nothing in the text is known to guestmap")
     return Exit.OK if symptoms else Exit.FINDINGS
 
 
-def _text(symptom: Any) -> str:
+def _text(symptom: Any, paint: Paint) -> list[str]:
     row = symptom.row
     lines = [
-        click.style(f"line {symptom.line}: {row.title}", bold=True),
-        f"  said    {harmless(symptom.text)[:400]}",
+        paint(f"line {symptom.line}: {row.title}", "bold"),
+        f"  said    {symptom.text[:400]}",
         f"  cause   {row.cause}",
     ]
-    lines += [f"  here    {harmless(verdict)}" for verdict in symptom.verdicts]
+    lines += [f"  here    {verdict}" for verdict in symptom.verdicts]
     lines.append(f"  do      {row.remedy}")
     if row.codes:
         lines.append(f"  see     guestmap explain {', '.join(row.codes)}")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _json(symptom: Any) -> dict[str, Any]:

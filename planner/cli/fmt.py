@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from pathlib import Path
 
 import click
 
 from planner.cli.complete import files
-from planner.cli.output import Exit, show_findings
+from planner.cli.exits import Command, Exit
+from planner.cli.output import print_document, say, show_findings, tell
 from planner.cli.sources import STDIN, read_bytes
 from planner.draw.diagnostic import source_text
 from planner.findings import Finding, Severity
 from planner.layout.canonical import canonical
 from planner.layout.load import load
+from planner.text.write import write_file
 
 __all__ = ["command"]
 
 
-@click.command("fmt")
+@click.command("fmt", cls=Command)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=files)
 @click.option("-w", "--write", is_flag=True, help="Change the files instead of printing.")
 @click.option("--check", is_flag=True, help="Only say which would change; exit with 1 if any.")
@@ -52,13 +53,13 @@ def command(files: tuple[str, ...], *, write: bool, check: bool, diff: bool) -> 
         if check or diff:
             result = Exit.FINDINGS if changed else result
             if changed:
-                click.echo(_diff(source_text(data), text, name) if diff else name, nl=not diff)
+                print_document(_diff(source_text(data), text, name)) if diff else say(name)
         elif write and name != STDIN:
             if changed:
-                Path(path).write_text(text, encoding="utf-8", newline="\n")
-                click.echo(name, err=True)
+                write_file(path, text)
+                tell(name)
         else:
-            click.echo(text, nl=False)
+            print_document(text)
     return result
 
 

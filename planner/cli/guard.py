@@ -12,10 +12,10 @@ import click
 
 from planner.cli import options
 from planner.cli.complete import files
-from planner.cli.output import Exit, ReachError, UnreadableError
+from planner.cli.exits import Command, Exit, FailedError
+from planner.cli.output import tell
 from planner.host.profile import Scope
 from qmp_glue.addresses import MonitorAddress
-from qmp_glue.errors import GlueError
 from qmp_glue.guard.emulator import become_qemu
 from qmp_glue.guard.listening import listen_fds
 from qmp_glue.guard.policy import Policy, PolicyOptions
@@ -35,7 +35,7 @@ def _mode(text: str) -> int:
     return mode
 
 
-@click.command("guard")
+@click.command("guard", cls=Command)
 @options.words("argv")
 @options.qmp(reading=False)
 @click.option(
@@ -131,10 +131,7 @@ def command(
     qemu_pid = None
     others: tuple[str, ...] = ()
     if libvirt:
-        try:
-            handover = become_qemu(argv)
-        except GlueError as error:
-            raise ReachError(f"{error}\n{error.help}".strip()) from error
+        handover = become_qemu(argv)
         qmp, place = MonitorAddress(fd=handover.qmp_fd), MonitorAddress(fd=handover.listen_fd)
         qemu_pid, others, argv = handover.qemu_pid, handover.others, ()
     how = GuardOptions(
@@ -153,10 +150,7 @@ def command(
     policy = Policy(PolicyOptions(host=host, scope=scope, steer=steer, fail_open=fail_open))
     with _log(log) as out:
         record = GuardRecord(out, Metrics(Path(metrics) if metrics else None))
-        try:
-            outcome = asyncio.run(run(how, policy, record))
-        except GlueError as error:
-            raise ReachError(f"{error}\n{error.help}".strip()) from error
+        outcome = asyncio.run(run(how, policy, record))
     return _exit(outcome)
 
 
@@ -168,7 +162,7 @@ def _log(path: str | None) -> Iterator[TextIO | None]:
     try:
         file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115  # closed below
     except OSError as error:
-        raise UnreadableError(f"{path} cannot be written: {error.strerror}") from error
+        raise FailedError(f"{path} cannot be written: {error.strerror}") from error
     with file:
         yield file
 
@@ -176,5 +170,5 @@ def _log(path: str | None) -> Iterator[TextIO | None]:
 def _exit(outcome: Outcome) -> Exit:
     if outcome.asked or not outcome.qemu_status:
         return Exit.OK
-    click.echo(f"QEMU ended with status {outcome.qemu_status}: {outcome.reason}", err=True)
+    tell(f"QEMU ended with status {outcome.qemu_status}: {outcome.reason}")
     return Exit.UNREACHABLE

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import click
 
 from planner.cli import options
 from planner.cli.complete import files
-from planner.cli.facts import read_facts
-from planner.cli.output import (
-    Exit,
-    UnreadableError,
-    exit_for,
-    findings_text,
-    print_json,
-)
+from planner.cli.exits import Command, Exit
+from planner.cli.output import exit_for, findings_lines, print_json, put, say
 from planner.draw.paint import painter
 from planner.host.profile import HostProfile, Scope
 from planner.host.profile_fields import checked_page
+from planner.host.read import read_host
 from planner.judge.host import judge_host
 from planner.units import parse_size
 
@@ -30,7 +24,7 @@ def _page_size(text: str) -> int:
     return checked_page(parse_size(text), text)
 
 
-@click.command("host")
+@click.command("host", cls=Command)
 @click.argument("profile", required=False, type=click.Path(), shell_complete=files)
 @click.option(
     "--sysfs",
@@ -91,12 +85,14 @@ def command(
         raise click.UsageError("--scope assigned needs --device")
     if output == "-" and as_json:
         raise click.UsageError("--json and -o - would both write to stdout")
-    host = read_facts(profile or sysfs or "/sys")
+    host = read_host(profile or sysfs or "/sys")
     host = _told(host, address_bits, doorbells, page_size)
     chosen = scope or (Scope.ASSIGNED if devices else Scope.HOST)
     findings = judge_host(host, chosen, devices)
     if output:
-        _write(host, output)
+        from planner.host.profile_text import write_profile  # noqa: PLC0415  # only when asked for
+
+        put(write_profile(host), output)
     if as_json:
         from planner.documents.host import host_document  # noqa: PLC0415  # only what is asked for
 
@@ -104,10 +100,9 @@ def command(
     elif output != "-":
         from planner.draw.host_text import draw_host  # noqa: PLC0415
 
-        text = draw_host(host, chosen, devices, paint=painter(color=color))
+        say(*draw_host(host, chosen, devices, paint=painter(color=color)))
         if findings:
-            text += "\n" + findings_text(findings, {}, color=color)
-        click.echo(text, nl=False, color=color)
+            say("", *findings_lines(findings, {}, color=color))
     return exit_for(findings)
 
 
@@ -123,16 +118,3 @@ def _told(
     if page_bytes is not None:
         host = replace(host, page_bytes=page_bytes)
     return host
-
-
-def _write(host: HostProfile, output: str) -> None:
-    from planner.host.profile_text import write_profile  # noqa: PLC0415
-
-    text = write_profile(host)
-    if output == "-":
-        click.echo(text, nl=False)
-        return
-    try:
-        Path(output).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UnreadableError(f"{output} cannot be written: {error.strerror}") from error

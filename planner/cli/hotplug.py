@@ -10,17 +10,12 @@ import click
 from planner.argv.keyval import KeyvalError, is_json, parse_keyval
 from planner.cli import options
 from planner.cli.complete import plugged
-from planner.cli.output import (
-    Exit,
-    ReachError,
-    print_json,
-    show_findings,
-)
+from planner.cli.exits import Command, Exit
+from planner.cli.output import print_json, say, show_findings
 from planner.host.profile import Scope
 from planner.units import UnitError, parse_size
 from qmp_glue.addresses import MonitorAddress
 from qmp_glue.asks import Asks
-from qmp_glue.errors import GlueError
 from qmp_glue.guard.policy import PolicyOptions
 from qmp_glue.guard.verdicts import Refuse
 from qmp_glue.hotplug import Hotplug, hotplug
@@ -33,7 +28,7 @@ _NUMBERS = frozenset({"addr", "memaddr", "align", "node", "slot"})
 _MEMORY = ("pc-dimm", "nvdimm", "virtio-mem", "virtio-pmem", "memory-backend-")
 
 
-@click.command("hotplug")
+@click.command("hotplug", cls=Command)
 @click.argument("devices", metavar="DEVICE...", nargs=-1, required=True, shell_complete=plugged)
 @options.qmp(required=True, reading=False)
 @click.option(
@@ -85,8 +80,6 @@ def command(
 
     try:
         at_monitor(qmp, job)
-    except GlueError as error:
-        raise ReachError(f"{error.message}\n{error.help}".strip()) from error
     finally:
         _show(results, as_json=as_json)
     refused = any(isinstance(result.verdict, Refuse) for result in results)
@@ -100,7 +93,7 @@ def _show(results: list[Hotplug], *, as_json: bool) -> None:
         return
     for result in results:
         show_findings(result.verdict.findings, {})
-        click.echo(_words(result))
+        say(_words(result))
 
 
 def _spelled(text: str, implied: str) -> dict[str, Any]:

@@ -9,12 +9,8 @@ import click
 
 from planner.cli import options
 from planner.cli.complete import files
-from planner.cli.output import (
-    Exit,
-    exit_for,
-    findings_text,
-    print_json,
-)
+from planner.cli.exits import Command, Exit
+from planner.cli.output import exit_for, findings_lines, print_json, say, tell
 from planner.cli.sources import judge_text, read_bytes
 from planner.draw.diagnostic import render_concise, render_github, source_text, summary
 from planner.findings import Finding, Severity
@@ -27,7 +23,7 @@ FORMATS = ("full", "concise", "json", "github", "sarif")
 JUDGED = ("MM1", "MM2")
 
 
-@click.command("lint")
+@click.command("lint", cls=Command)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=files)
 @click.option(
     "--format",
@@ -61,7 +57,7 @@ def command(files: tuple[str, ...], form: str, *, strict: bool, as_json: bool, c
     _print(findings, sources, "json" if as_json else form, color=color)
     if sys.stderr.isatty():
         plural = "s" if len(sources) != 1 else ""
-        click.echo(f"{len(sources)} file{plural}, {summary(findings)}", err=True)
+        tell(f"{len(sources)} file{plural}, {summary(findings)}")
     if strict and any(finding.severity is Severity.WARNING for finding in findings):
         return Exit.FINDINGS
     return exit_for(findings)
@@ -88,7 +84,7 @@ def _print(findings: list[Finding], sources: Mapping[str, str], form: str, *, co
 
         print_json(sarif(findings))
     elif form == "full":
-        click.echo(findings_text(findings, sources, color=color), nl=False, color=color)
+        say(*findings_lines(findings, sources, color=color))
     else:
         line = render_concise if form == "concise" else render_github
-        click.echo("".join(line(finding) for finding in findings), nl=False)
+        say(*map(line, findings))

@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING
 import click
 
 from planner.cli import options
-from planner.cli.exits import Exit
-from planner.cli.output import print_json
-from planner.cli.sources import ways_out
+from planner.cli.exits import Command, Exit
+from planner.cli.output import print_json, say, tell
 from planner.documents.map import map_json
 from planner.draw.map_text import map_text
 from planner.draw.paint import painter
 from planner.machine.asked import MapRead
-from planner.region import GuestMap
 
 if TYPE_CHECKING:
     from qmp_glue.addresses import MonitorAddress
 
-__all__ = ["command", "live"]
+__all__ = ["command"]
 
 
-@click.command("map")
+@click.command("map", cls=Command)
 @click.option("--probe", is_flag=True, help="Start the program paused and read its map (default).")
 @options.model
 @options.qmp()
@@ -70,28 +68,18 @@ def command(
         raise click.UsageError("--probe, --model and --qmp exclude each other")
     if (qmp is not None) == bool(words):
         raise click.UsageError("give a QEMU command line after --, or --qmp and an address")
-    with ways_out():
-        if qmp is not None:
-            read = MapRead(live(qmp))
-        else:
-            from qmp_glue.argv import ArgvSource  # noqa: PLC0415  # only for this source
+    if qmp is not None:
+        from qmp_glue.live import live_map  # noqa: PLC0415  # only for this source
 
-            source = ArgvSource.read(words, model=model)
-            read = replace(source, qemu=qemu_version, seconds=timeout).read_map()
-    for warning in read.warnings:
-        click.echo(f"QEMU says: {warning}", err=True)
+        read = MapRead(live_map(qmp))
+    else:
+        from qmp_glue.argv import ArgvSource  # noqa: PLC0415  # as above
+
+        source = ArgvSource.read(words, model=model)
+        read = replace(source, qemu=qemu_version, seconds=timeout).read_map()
+    tell(*(f"QEMU says: {warning}" for warning in read.warnings))
     if as_json:
         print_json(map_json(read.map, read.left_out))
     else:
-        click.echo(map_text(read.map, read.left_out, painter(color=color)), color=color)
+        say(*map_text(read.map, read.left_out, painter(color=color)))
     return Exit.OK
-
-
-def live(address: MonitorAddress) -> GuestMap:
-    """Read the map of a running QEMU.
-
-    :raise GlueError: nobody answers there.
-    """
-    from qmp_glue.live import live_map  # noqa: PLC0415  # only for this source
-
-    return live_map(address)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from planner.cli import options
-from planner.cli.exits import Exit, ReachError, UnreadableError
+from planner.cli.exits import Command, Exit
+from planner.cli.output import put, say, tell
 from planner.findings import Severity
 from planner.host.profile import HostProfile
 from planner.host.read import HostUnreadableError, read_host
@@ -34,7 +35,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*\Z")
 _SIZE = options.Parsed("size", parse_size)
 
 
-@click.command("new")
+@click.command("new", cls=Command)
 @options.words("argv")
 @click.option("--name", metavar="NAME", help="The guest's name. Default: QEMU's, else guest.")
 @click.option("--machine", type=click.Choice(families()), help="Machine type. Default: the host's.")
@@ -102,7 +103,8 @@ def command(
     errors = [found for found in load(text.encode(), "")[1] if found.severity is Severity.ERROR]
     if errors:
         raise click.UsageError("; ".join(error.message for error in errors[:3]))
-    return _write(text, output)
+    put(text, output or "-", in_the_way="name another file")
+    return Exit.OK
 
 
 def _beside(host: str, output: str | None) -> str:
@@ -115,9 +117,9 @@ def _beside(host: str, output: str | None) -> str:
 def _profile(host: str | None) -> HostProfile | None:
     try:
         return read_host(host or "/sys")
-    except HostUnreadableError as error:
+    except HostUnreadableError:
         if host:
-            raise UnreadableError(str(error)) from error
+            raise
         return None
 
 
@@ -127,9 +129,9 @@ def _list(profile: HostProfile | None) -> Exit:
         found = next(member for member in group.devices if member.name == device)
         about = " ".join(filter(None, (found.class_code, found.vendor, found.device, found.driver)))
         note = f"  ({against})" if against else ""
-        click.echo(f"{device:<14} group {group.id:<4} {about}".rstrip() + note)
+        say(f"{device:<14} group {group.id:<4} {about}".rstrip() + note)
     if not listed:
-        click.echo("no devices in IOMMU groups; is the IOMMU on?", err=True)
+        tell("no devices in IOMMU groups; is the IOMMU on?")
     return Exit.OK
 
 
@@ -152,16 +154,12 @@ def _from_argv(argv: tuple[str, ...], name: str, what: str = "the command line")
 def _from_qmp(address: MonitorAddress, name: str | None) -> Draft:
     """Take over what a running QEMU has.
 
-    :raise ReachError: nobody answers there.
-    :raise UsageError: it has what the tables do not know.
+    :raise GlueError: nobody answers there.
+    :raise NotModelledError: it has what the tables do not know.
     """
-    from qmp_glue.errors import GlueError  # noqa: PLC0415  # only with --qmp
-    from qmp_glue.recount import recount  # noqa: PLC0415
+    from qmp_glue.recount import recount  # noqa: PLC0415  # only with --qmp
 
-    try:
-        told = recount(address)
-    except GlueError as error:
-        raise ReachError(f"{error.message}\n{error.help}".strip()) from error
+    told = recount(address)
     own = told.name if _NAME.match(told.name) else ""
     draft = _from_argv(told.argv, name or own or "guest", "QEMU")
     return replace(
@@ -170,17 +168,3 @@ def _from_qmp(address: MonitorAddress, name: str | None) -> Draft:
         source=f"From a running QEMU {told.qemu}.",
         remarks=(*draft.remarks, *told.remarks),
     )
-
-
-def _write(text: str, output: str | None) -> Exit:
-    if output is None or output == "-":
-        click.echo(text, nl=False)
-        return Exit.OK
-    try:
-        with Path(output).open("x", encoding="utf-8") as stream:
-            stream.write(text)
-    except FileExistsError as error:
-        raise click.UsageError(f"{output} exists; name another file") from error
-    except OSError as error:
-        raise UnreadableError(f"{output} cannot be written: {error.strerror}") from error
-    return Exit.OK

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
 import click
 
-from planner.cli.exits import UnreadableError
-from planner.cli.output import terminal_is_ascii
+from planner.cli.output import json_text, put, say, terminal_is_ascii
 from planner.draw.paint import painter
 from planner.draw.scene import Scene
 
-__all__ = ["Target", "looks_like_picture", "put", "render"]
+__all__ = ["Outlet", "looks_like_picture", "send"]
 
 #: Format by suffix.
 _SUFFIXES = {
@@ -27,7 +26,7 @@ _SUFFIXES = {
 }
 
 
-class Target:
+class Outlet:
     """Where a picture goes and in what format.
 
     :raise click.UsageError: the suffix says no format, or says another than ``--format``.
@@ -35,8 +34,8 @@ class Target:
 
     def __init__(self, out: str | None, chosen: str | None, *, force: bool) -> None:
         self.force = force
-        #: None for standard output.
-        self.path: Path | None = None
+        #: ``-`` for standard output.
+        self.path = "-"
         self.format = chosen or "text"
         if out is None or out == "-":
             return
@@ -44,7 +43,7 @@ class Target:
         suffix = out[1:].lower() if out.startswith("-.") else Path(out).suffix.lower()
         by_suffix = _SUFFIXES.get(suffix)
         if not out.startswith("-."):
-            self.path = Path(out)
+            self.path = out
         if by_suffix is None and chosen is None:
             known = ", ".join(dict.fromkeys(_SUFFIXES))
             raise click.UsageError(
@@ -52,13 +51,30 @@ class Target:
             )
         self.format = chosen or by_suffix or "text"
 
+    def put(self, text: str) -> None:
+        """Write a document.
+
+        :raise FileError: a file is in the way, or cannot be written.
+        """
+        put(text, self.path, in_the_way="" if self.force else "-f overwrites it")
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Write lines of text.
+
+        :raise FileError: as above.
+        """
+        if self.path == "-":
+            say(*lines)
+        else:
+            self.put("".join(f"{line}\n" for line in lines))
+
 
 def looks_like_picture(word: str) -> bool:
     """Say whether the last word of a QEMU command line can only be where the picture goes."""
     return not word.startswith("-") and Path(word).suffix in (".svg", ".html", ".graphml")
 
 
-def render(scene: Scene, kind: str, *, color: bool = False) -> str:
+def render(scene: Scene, kind: str, *, color: bool) -> str:
     """Return a scene in a format."""
     if kind == "svg":
         from planner.draw.svg import svg_text  # noqa: PLC0415  # only the format asked for
@@ -75,24 +91,19 @@ def render(scene: Scene, kind: str, *, color: bool = False) -> str:
 
         if kind == "graphml":
             return scene_graphml(scene)
-        return json.dumps(scene_json(scene), indent=2, ensure_ascii=False) + "\n"
+        return json_text(scene_json(scene))
     from planner.draw.scene_text import scene_text  # noqa: PLC0415
 
     return scene_text(scene, paint=painter(color=color), ascii_only=terminal_is_ascii())
 
 
-def put(text: str, target: Target, *, color: bool) -> None:
-    """Write to the target.
+def send(scene: Scene, outlet: Outlet, *, color: bool) -> None:
+    """Draw a scene, and put it where it goes.
 
-    :raise UnreadableError: a file is in the way, or cannot be written.
+    :raise FileError: a file is in the way, or cannot be written.
     """
-    if target.path is None:
-        click.echo(text, nl=False, color=color)
-        return
-    try:
-        with target.path.open("w" if target.force else "x", encoding="utf-8") as stream:
-            stream.write(text)
-    except FileExistsError as error:
-        raise UnreadableError(f"{target.path} is there already; -f overwrites it") from error
-    except OSError as error:
-        raise UnreadableError(f"{target.path} cannot be written: {error.strerror}") from error
+    text = render(scene, outlet.format, color=color and outlet.path == "-")
+    if outlet.format == "text":
+        outlet.say(text.removesuffix("\n").split("\n"))
+    else:
+        outlet.put(text)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from planner.cli import options
-from planner.cli.facts import read_facts
+from planner.cli.exits import Command, Exit
 from planner.cli.output import (
-    Exit,
     exit_for,
-    findings_text,
+    findings_lines,
+    json_text,
     print_json,
+    put,
+    say,
     terminal_is_ascii,
 )
 from planner.cli.sources import read_bytes
@@ -25,6 +26,7 @@ from planner.draw.paint import painter
 from planner.draw.plan_text import plan_text
 from planner.findings import Finding
 from planner.host.profile import HostProfile, Scope
+from planner.host.read import read_host
 from planner.layout.load import load
 from planner.layout.model import Layout
 from planner.place.plan import Source, make_plan
@@ -32,7 +34,7 @@ from planner.place.plan import Source, make_plan
 __all__ = ["command"]
 
 
-@click.command(name="plan")
+@click.command("plan", cls=Command)
 @options.plan_file("layout")
 @options.hosts("the layout's own hosts, else this host")
 @options.scope("the layout's")
@@ -65,18 +67,13 @@ def command(
     plan = make_plan(loaded, profiles, own | inputs, noticed)
     document = plan_json(plan)
     if output and output != "-":
-        Path(output).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        put(json_text(document), output)
     if as_json or output == "-":
         print_json(document)
     else:
-        paint = painter(color=color)
-        click.echo(
-            plan_text(plan, paint=paint, ascii_only=terminal_is_ascii()), nl=False, color=color
-        )
+        say(*plan_text(plan, paint=painter(color=color), ascii_only=terminal_is_ascii()))
         if plan.findings:
-            click.echo(
-                "\n" + findings_text(plan.findings, sources, color=color), nl=False, color=color
-            )
+            say("", *findings_lines(plan.findings, sources, color=color))
     return exit_for(plan.findings)
 
 
@@ -88,14 +85,14 @@ def _unusable(
         listed = [finding.to_json() for finding in findings]
         print_json({"format": FORMAT, "version": VERSION, "ok": False, "findings": listed})
     else:
-        click.echo(findings_text(findings, sources, color=color), nl=False, color=color)
+        say(*findings_lines(findings, sources, color=color))
     return exit_for(findings)
 
 
 def read_layout(path: str) -> tuple[Layout | None, list[Finding], dict[str, str]]:
     """Read a layout: what it says, what is wrong with it, and its text by name.
 
-    :raise UnreadableError: the file cannot be read.
+    :raise FailedError: the file cannot be read.
     """
     data, name = read_bytes(path)
     loaded, findings = load(data, name)
@@ -107,14 +104,14 @@ def read_hosts(
 ) -> tuple[list[HostProfile], dict[str, Source]]:
     """Read the hosts to plan against, and the hash of each.
 
-    :raise UnreadableError: one cannot be read.
+    :raise HostUnreadableError: one cannot be read.
     """
     folder = Path(layout.file).parent
     chosen = [Path(path) for path in paths] or [folder / path for path in layout.hosts]
     profiles: list[HostProfile] = []
     inputs: dict[str, Source] = {}
     for path in chosen or [Path("/sys")]:
-        profile = read_facts(path)
+        profile = read_host(path)
         profiles.append(profile)
         inputs[f"host:{profile.name}"] = Source(str(path), facts_sha256(profile))
     return profiles, inputs

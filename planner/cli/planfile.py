@@ -9,12 +9,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from planner.cli.exits import UnreadableError
-from planner.cli.facts import read_facts
+from planner.cli.exits import FailedError
 from planner.cli.sources import read_bytes
 from planner.documents.host import facts_sha256
 from planner.documents.plan import DocumentError, PlanDocument, read_plan
 from planner.findings import Finding, Severity
+from planner.host.read import read_host
 from planner.machine.request import MachineRequest
 from planner.region import GuestMap
 
@@ -44,16 +44,16 @@ class OpenPlan:
 def open_plan(path: str) -> OpenPlan:
     """Read a plan and compare its inputs with what is there now.
 
-    :raise UnreadableError: it is not a plan, or a plan of a machine that QEMU cannot be given.
+    :raise FailedError: it is not a plan, or a plan of a machine that QEMU cannot be given.
     """
     try:
         plan = read_plan(_document(path))
     except DocumentError as error:
-        raise UnreadableError(f"{path}: {error}") from error
+        raise FailedError(f"{path}: {error}") from error
     if plan.request is None or plan.guest is None:
-        raise UnreadableError(f"{path}: the plan has no placement: its findings say why")
+        raise FailedError(f"{path}: the plan has no placement: its findings say why")
     if plan.request.type == "custom":
-        raise UnreadableError(f"{path}: a custom board is not QEMU's to build")
+        raise FailedError(f"{path}: a custom board is not QEMU's to build")
     return OpenPlan(plan, plan.request, plan.guest, tuple(_stale(plan, Path(path).parent)))
 
 
@@ -62,9 +62,9 @@ def _document(path: str) -> Mapping[str, Any]:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise UnreadableError(f"{path} is not JSON: {error}") from error
+        raise FailedError(f"{path} is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise UnreadableError(f"{path} is not a plan")
+        raise FailedError(f"{path} is not a plan")
     return document
 
 
@@ -99,5 +99,5 @@ def _stale(plan: PlanDocument, folder: Path) -> list[Finding]:
 
 def _hash(name: str, place: Path) -> str:
     if name.startswith("host:"):
-        return facts_sha256(read_facts(place))
+        return facts_sha256(read_host(place))
     return sha256(read_bytes(str(place))[0]).hexdigest()

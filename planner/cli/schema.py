@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from planner.cli.exits import Command
 from planner.cli.output import print_json
 from planner.layout.schema import layout_schema
 
 __all__ = ["command"]
 
 
-@click.command("schema")
+@click.command("schema", cls=Command)
 def command() -> None:
     """Print the JSON Schema (draft-07) of a layout.
 

@@ -8,7 +8,7 @@ import click
 
 from planner.cli import options
 from planner.cli.exits import Exit
-from planner.cli.picture import Target, looks_like_picture, put, render
+from planner.cli.picture import Outlet, looks_like_picture, send
 from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_words
 from planner.draw.columns import scene_of
 from planner.draw.exhibit import Exhibit
@@ -70,12 +70,10 @@ def command(
     if words == ():
         raise click.UsageError("give a QEMU command line after --")
     out = places[-1] if len(places) == most else None
-    target = Target(out, "json" if as_json else chosen, force=force)
+    outlet = Outlet(out, "json" if as_json else chosen, force=force)
     beside = Hosts(hosts, scope)
     exhibit = _exhibit(places, qmp, words, beside, model=model)
-    scene = scene_of(exhibit, collapse=not no_collapse)
-    plain = target.path is not None or not color
-    put(render(scene, target.format, color=not plain), target, color=color)
+    send(scene_of(exhibit, collapse=not no_collapse), outlet, color=color)
     return Exit.OK
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sys
-from collections.abc import Iterator
 
-from planner.cli.exits import ReachError, UnreadableError
+from planner.cli.exits import FailedError
 from planner.findings import CODES, About, Finding
 from planner.layout.model import Silence
 from planner.text.files import MOST_BYTES, checked_length, read_file
 
-__all__ = ["STDIN", "judge_text", "looks_like_profile", "read_bytes", "ways_out"]
+__all__ = ["STDIN", "judge_text", "looks_like_profile", "read_bytes"]
 
 #: How findings name standard input.
 STDIN = "<stdin>"
@@ -24,14 +22,14 @@ _LAYOUT = re.compile(rb"^(?:machine|memory):", re.MULTILINE)
 def read_bytes(path: str) -> tuple[bytes, str]:
     """Return a file's bytes and the name findings show.
 
-    :raise UnreadableError: it cannot be read, or is larger than anything that is read.
+    :raise FailedError: it cannot be read, or is larger than anything that is read.
     """
     try:
         if path == "-":
             return checked_length(sys.stdin.buffer.read(MOST_BYTES + 1)), STDIN
         return read_file(path), path
     except OSError as error:
-        raise UnreadableError(f"{path} cannot be read: {error.strerror}") from error
+        raise FailedError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def looks_like_profile(data: bytes) -> bool:
@@ -51,34 +49,3 @@ def judge_text(data: bytes, name: str) -> tuple[list[Finding], tuple[Silence, ..
 
     layout, findings = load(data, name)
     return findings, layout.silence if layout else ()
-
-
-@contextlib.contextmanager
-def ways_out() -> Iterator[None]:
-    """End the command as the exceptions of a command line's readers ask.
-
-    :raise UnreadableError: it cannot be read, or the tables cannot build it.
-    :raise ReachError: its program cannot be asked.
-    """
-    from planner.argv.split import ArgvError  # noqa: PLC0415  # not for files
-    from planner.machine.request import MachineRefusedError, NotModelledError  # noqa: PLC0415
-    from qmp_glue.errors import GlueError  # noqa: PLC0415
-
-    try:
-        yield
-    except ArgvError as error:
-        raise UnreadableError(str(error)) from error
-    except NotModelledError as error:
-        help_text = "the program itself can be asked: leave --model out"
-        raise UnreadableError(with_help(f"not modelled: {error}", help_text)) from error
-    except MachineRefusedError as error:
-        raise UnreadableError(
-            with_help(f"QEMU would refuse this: {error.message}", error.help)
-        ) from error
-    except GlueError as error:
-        raise ReachError(with_help(error.message, error.help)) from error
-
-
-def with_help(message: str, help_text: str) -> str:
-    """Put the help below a message."""
-    return f"{message}\n  = help: {help_text}" if help_text else message

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from planner.cli.exits import Exit, UnreadableError
-from planner.cli.facts import read_facts
+from planner.cli.exits import Command, Exit, FailedError
 from planner.cli.output import show_findings
-from planner.cli.sources import looks_like_profile, read_bytes, ways_out
+from planner.cli.sources import looks_like_profile, read_bytes
 from planner.documents.map import FORMAT as MAP_FORMAT
 from planner.documents.map import DocumentError, read_map
 from planner.documents.plan import FORMAT as PLAN_FORMAT
@@ -22,7 +21,7 @@ from planner.draw.exhibit import Exhibit, of_map, of_plan, of_plan_document
 from planner.findings import Severity, worst
 from planner.host.dump import looks_like_dump
 from planner.host.profile import HostProfile, Scope
-from planner.host.read import read_profile_bytes
+from planner.host.read import read_host, read_profile_bytes
 from planner.judge.forbidden import Binding, bind
 from planner.judge.verdict import judge_hosts, judge_map
 from planner.region import GuestMap
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["AfterDashes", "Hosts", "of_address", "of_file", "of_words"]
 
 
-class AfterDashes(click.Command):
+class AfterDashes(Command):
     """A command whose words after ``--`` are a QEMU command line, kept apart in ``ctx.meta``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -61,17 +60,17 @@ class Hosts:
         if not self.paths:
             return None
         scope = self.scope or (Scope.ASSIGNED if devices else Scope.HOST)
-        return bind([read_facts(path) for path in self.paths], scope, devices)
+        return bind([read_host(path) for path in self.paths], scope, devices)
 
 
 def of_file(path: str, hosts: Hosts) -> Exhibit:
     """Read a file, or a folder that is a copied sysfs tree, as what it is.
 
-    :raise UnreadableError: it cannot be read, or nothing known is in it.
-    :raise SystemExit: it is a layout with errors, which have been shown.
+    :raise FailedError: it cannot be read, or nothing known is in it.
+    :raise click.exceptions.Exit: it is a layout with errors, which have been shown.
     """
     if path != "-" and Path(path).is_dir():
-        return _of_profile(read_facts(path), hosts)
+        return _of_profile(read_host(path), hosts)
     data, name = read_bytes(path)
     if data.lstrip()[:1] == b"{":
         return _of_json(data, name, hosts)
@@ -83,25 +82,23 @@ def of_file(path: str, hosts: Hosts) -> Exhibit:
 def of_address(address: MonitorAddress, hosts: Hosts) -> Exhibit:
     """Read the map of a running QEMU.
 
-    :raise ReachError: nobody answers there.
+    :raise GlueError: nobody answers there.
     """
-    from planner.cli.map import live  # noqa: PLC0415  # brings the monitor's modules along
+    from qmp_glue.live import live_map  # noqa: PLC0415  # only for this source
 
-    with ways_out():
-        return _of_guest(str(address), live(address), hosts)
+    return _of_guest(str(address), live_map(address), hosts)
 
 
 def of_words(words: tuple[str, ...], hosts: Hosts, *, model: bool) -> Exhibit:
     """Read the map of a QEMU command line: by a probe, or from the machine tables.
 
-    :raise UnreadableError: the command line cannot be read.
-    :raise ReachError: the program cannot be started.
+    :raise FailedError: the command line cannot be read.
+    :raise GlueError: the program cannot be started.
     """
     from qmp_glue.argv import ArgvSource  # noqa: PLC0415  # as above
 
-    with ways_out():
-        source = ArgvSource.read(words, model=model)
-        read = source.read_map()
+    source = ArgvSource.read(words, model=model)
+    read = source.read_map()
     found = _of_guest(Path(words[0]).name, read.map, hosts, tuple(source.asked.places))
     return replace(found, notes=(*found.notes, *(f"left out: {word}" for word in read.left_out)))
 
@@ -113,7 +110,7 @@ def _of_guest(title: str, guest: GuestMap, hosts: Hosts, devices: Sequence[str] 
 
 
 def _of_profile(profile: HostProfile, hosts: Hosts) -> Exhibit:
-    named = [read_facts(path) for path in hosts.paths]
+    named = [read_host(path) for path in hosts.paths]
     binding = bind([profile, *named], Scope.HOST, ())
     title = ", ".join(host.name for host in (profile, *named))
     return of_map(title, None, binding, judge_hosts(binding))
@@ -123,7 +120,7 @@ def _of_json(data: bytes, name: str, hosts: Hosts) -> Exhibit:
     try:
         document = json.loads(data)
     except ValueError as error:
-        raise UnreadableError(f"{name} is not JSON: {error}") from error
+        raise FailedError(f"{name} is not JSON: {error}") from error
     kind = document.get("format")
     try:
         if kind == PLAN_FORMAT:
@@ -131,8 +128,8 @@ def _of_json(data: bytes, name: str, hosts: Hosts) -> Exhibit:
         if kind == MAP_FORMAT:
             return _of_guest(Path(name).stem, read_map(document), hosts)
     except DocumentError as error:
-        raise UnreadableError(f"{name}: {error}") from error
-    raise UnreadableError(
+        raise FailedError(f"{name}: {error}") from error
+    raise FailedError(
         f"{name} is JSON of format '{kind}'; '{PLAN_FORMAT}' and '{MAP_FORMAT}' can be shown"
     )
 
@@ -153,7 +150,7 @@ def _of_layout(data: bytes, name: str, hosts: Hosts) -> Exhibit:
     if findings:
         show_findings(findings, {name: source_text(data)})
     if layout is None or worst(findings) is Severity.ERROR:
-        raise SystemExit(Exit.FINDINGS)
+        raise click.exceptions.Exit(Exit.FINDINGS)
     if hosts.scope:
         layout = replace(layout, reserve=hosts.scope)
     profiles, _ = read_hosts(layout, hosts.paths)

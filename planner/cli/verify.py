@@ -7,13 +7,12 @@ from collections.abc import Callable
 import click
 
 from planner.cli import options
-from planner.cli.exits import ReachError
-from planner.cli.output import exit_for, findings_text, print_json
+from planner.cli.exits import Command
+from planner.cli.output import exit_for, findings_lines, print_json, say
 from planner.cli.planfile import OpenPlan, open_plan
 from planner.findings import Finding
 from qmp_glue.addresses import MonitorAddress
 from qmp_glue.apply import Planned, verify_plan
-from qmp_glue.errors import GlueError
 
 __all__ = ["command", "plan_target", "report"]
 
@@ -21,7 +20,7 @@ __all__ = ["command", "plan_target", "report"]
 def plan_target(path: str) -> tuple[OpenPlan, Planned]:
     """Open a plan for work on a QEMU.
 
-    :raise UnreadableError: it cannot be used.
+    :raise FailedError: it cannot be used.
     """
     opened = open_plan(path)
     plan = opened.document
@@ -38,15 +37,11 @@ def report(
 ) -> int:
     """Do the work unless the plan is stale, and say what was found.
 
-    :raise ReachError: QEMU cannot be reached.
+    :raise GlueError: QEMU cannot be reached.
     """
     findings = list(opened.findings)
     if not exit_for(findings):
-        try:
-            findings += work()
-        except GlueError as error:
-            help_text = f"\n  = help: {error.help}" if error.help else ""
-            raise ReachError(f"{error.message}{help_text}") from error
+        findings += work()
     findings.sort(key=Finding.urgency)
     code = exit_for(findings)
     if as_json:
@@ -59,14 +54,11 @@ def report(
             }
         )
         return code
-    if findings:
-        click.echo(findings_text(findings, {}, color=color), nl=False, color=color)
-    if not code:
-        click.echo(fine)
+    say(*findings_lines(findings, {}, color=color), *([] if code else [fine]))
     return code
 
 
-@click.command(name="verify")
+@click.command("verify", cls=Command)
 @options.plan_file()
 @options.qmp(required=True)
 @options.json

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from difflib import unified_diff
 
 from planner.argv.line import CommandLine
 from planner.draw.paint import Paint
+from planner.text.harmless import shell_line
 
 __all__ = ["repair_text"]
 
@@ -19,7 +19,7 @@ def repair_text(
     paint: Paint,
     *,
     needed: bool,
-) -> str:
+) -> list[str]:
     """Write the change as a diff with one option a line, and the line to run.
 
     :param changes: what changes, in words.
@@ -37,4 +37,4 @@ def repair_text(
             continue
         style = {"-": "error", "+": "ram"}.get(line[0], "dim")
         lines.append(paint(line, style))
-    return "\n".join([*lines, "", shlex.join(after.argv)]) + "\n"
+    return [*lines, "", shell_line(after.argv)]

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
 
-from planner.draw.diagnostic import harmless
 from planner.draw.exhibit import Exhibit
 from planner.draw.scene import Box, Clash, Column, Fate, Role, Scene, Style, make_scene
 from planner.graph import Interval, overlaps
 from planner.judge.forbidden import groups_words, shorten
 from planner.region import GuestMap, Kind, Region, Window
 from planner.span import Span
+from planner.text.harmless import harmless
 from planner.units import show_size
 
 __all__ = ["ASKED", "Fates", "clashes_of", "exhibit_columns", "scene_of"]

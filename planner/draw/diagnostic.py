@@ -1,7 +1,7 @@
 """A finding as text: the source line, carets under the value, the other side's line, what to do.
 
-Nothing here reads files: the text of each is handed in. What comes from outside is shown
-harmlessly: characters that a terminal would act on are written as escapes.
+Nothing here reads files: the text of each is handed in. Source lines are shown as they will be
+printed, with escapes for what a terminal would act on, so that carets stand below what they mean.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from planner.draw.paint import Paint, plain
 from planner.findings import Finding, Party, Severity
 from planner.judge.forbidden import groups_words, shorten
 from planner.region import Loc
+from planner.text.harmless import harmless
 from planner.units import show_span
 
-__all__ = ["harmless", "render", "render_concise", "render_github", "source_text", "summary"]
+__all__ = ["render", "render_concise", "render_github", "source_text", "summary"]
 
 #: Widest source line shown; a longer one is cut around the caret. Wide enough for any real layout.
 _MAX_COLUMNS = 140
@@ -31,42 +32,31 @@ def source_text(data: bytes) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def harmless(text: str) -> str:
-    """Write what a terminal would act on, or would not show, as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def render(
     finding: Finding,
     sources: Mapping[str, str],
-    *,
     paint: Paint = plain,
-    ascii: bool = False,  # noqa: A002  # the option's own name
-) -> str:
-    """Return the full form of a finding, several lines, each ended.
+) -> list[str]:
+    """Return the full form of a finding, several lines.
 
     :param sources: text of the files that locations name; a file that is absent shows no lines.
-    :param ascii: escape everything that is not ASCII.
+    :param paint: colours a text by a severity's name, ``bold`` or ``gutter``.
     """
     lines = [_headline(finding, paint)]
     marks = _marks(finding)
     width = max((len(str(mark.loc.line)) for mark in marks), default=1)
     lines += _snippets(marks, sources, width, finding, paint)
     bullet = " " * width + " " + paint("=", "gutter") + " "
-    for party in _parties(finding, {mark.loc for mark in marks}):
-        lines.append(bullet + harmless(party))
-    lines += [bullet + paint("note:", "bold") + " " + harmless(note) for note in finding.notes]
+    lines += [bullet + party for party in _parties(finding, {mark.loc for mark in marks})]
+    lines += [f"{bullet}{paint('note:', 'bold')} {note}" for note in finding.notes]
     if finding.help:
-        lines.append(bullet + paint("help:", "bold") + " " + harmless(finding.help))
-    text = "\n".join(lines) + "\n"
-    return text.encode("ascii", "backslashreplace").decode() if ascii else text
+        lines.append(f"{bullet}{paint('help:', 'bold')} {finding.help}")
+    return lines
 
 
 def render_concise(finding: Finding) -> str:
     """Return one line: ``file:line:col: error[MM203] region-overlap: message``."""
-    return _headline(finding, plain) + "\n"
+    return _headline(finding, plain)
 
 
 def render_github(finding: Finding) -> str:
@@ -78,7 +68,7 @@ def render_github(finding: Finding) -> str:
         properties = [f"file={_property(place.file)}", f"line={place.line}", f"col={place.column}"]
     properties.append(f"title={_property(f'{finding.code} {finding.name}')}")
     words = finding.message + (f"\nhelp: {finding.help}" if finding.help else "")
-    return f"::{level} {','.join(properties)}::{_escaped(words)}\n"
+    return f"::{level} {','.join(properties)}::{_escaped(words)}"
 
 
 def summary(findings: Iterable[Finding]) -> str:
@@ -99,9 +89,9 @@ def _property(text: str) -> str:
 
 
 def _headline(finding: Finding, paint: Paint) -> str:
-    place = f"{harmless(str(finding.loc))}: " if finding.loc else ""
+    place = f"{finding.loc}: " if finding.loc else ""
     label = paint(f"{finding.severity}[{finding.code}]", finding.severity)
-    return f"{place}{label} {finding.name}: {paint(harmless(finding.message), 'bold')}"
+    return f"{place}{label} {finding.name}: {paint(finding.message, 'bold')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +135,7 @@ def _snippets(
             continue
         if mark.loc.file != file:
             file = mark.loc.file
-            lines.append(" " * width + f"{paint('-->', 'gutter')} {harmless(file)}")
+            lines.append(" " * width + f"{paint('-->', 'gutter')} {file}")
         elif not lines:
             lines.append(" " * width + f" {bar}")
         view, start, length = _view(text, mark.loc.column)
@@ -155,7 +145,7 @@ def _snippets(
             shown_line = (mark.loc.file, mark.loc.line)
         sign = ("^" if mark.own else "-") * length
         sign = paint(sign, finding.severity if mark.own else "gutter")
-        label = f" {harmless(mark.label)}" if mark.label else ""
+        label = f" {mark.label}" if mark.label else ""
         lines.append(f"{' ' * width} {bar} {' ' * start}{sign}{label}")
     return lines
 

@@ -8,12 +8,12 @@ from difflib import unified_diff
 from typing import Any
 
 from planner.draw.columns import Fates, clashes_of, exhibit_columns
-from planner.draw.diagnostic import harmless
 from planner.draw.exhibit import Exhibit
 from planner.draw.scene import Column, Fate, Role, Scene, make_scene
 from planner.findings import span_json
 from planner.region import GuestMap
 from planner.span import Span
+from planner.text.harmless import harmless
 from planner.units import show_size
 
 __all__ = ["Change", "Difference", "compare", "difference_json", "difference_scene", "unified_text"]

@@ -31,8 +31,8 @@ def draw_host(
     devices: Sequence[str] = (),
     *,
     paint: Paint = plain,
-) -> str:
-    """Return the host as text, lines ended.
+) -> list[str]:
+    """Return the host as lines of text.
 
     In scope ``assigned`` only the groups of *devices* are shown.
 
@@ -50,7 +50,7 @@ def draw_host(
         for window in profile.bridge_windows:
             bus = f"  bus {window.bus}" if window.bus else ""
             lines.append(f"  {_range(window.span)}  {window.name}{bus}")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _head(profile: HostProfile, paint: Paint) -> Iterator[str]:

@@ -12,13 +12,13 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
 from planner.draw.columns import ASKED
-from planner.draw.diagnostic import harmless
 from planner.draw.looks import CLASH_WORD, LOOKS
 from planner.draw.palette import style_sheet
 from planner.draw.scene import Box, Column, Scene
 from planner.draw.svg import svg_element
 from planner.draw.svg_frame import key_shapes
 from planner.findings import Finding
+from planner.text.harmless import harmless
 from planner.units import show_size
 
 __all__ = ["Assets", "html_page"]

@@ -15,8 +15,8 @@ from planner.units import show_size
 __all__ = ["map_text"]
 
 
-def map_text(guest: GuestMap, left_out: Iterable[str], paint: Paint) -> str:
-    """Return the map as text, one line a region, windows last.
+def map_text(guest: GuestMap, left_out: Iterable[str], paint: Paint) -> list[str]:
+    """Return the map as lines, one a region, windows last.
 
     ``dma`` marks what assigned devices can reach.
     """
@@ -31,8 +31,7 @@ def map_text(guest: GuestMap, left_out: Iterable[str], paint: Paint) -> str:
         text = f"{place}  {kind:<{widths[2]}}  {dma:<{widths[3]}}  {name}"
         lines.append("  " + paint(text, LOOKS[box.style].paint))
     lines += [f"note: {note}" for note in guest.notes]
-    lines += [f"left out: {words}" for words in left_out]
-    return "\n".join(lines)
+    return [*lines, *(f"left out: {words}" for words in left_out)]
 
 
 def _cells(box: Box) -> tuple[str, str, str, str, str]:

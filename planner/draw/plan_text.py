@@ -16,16 +16,16 @@ from planner.units import show_size
 __all__ = ["plan_text"]
 
 
-def plan_text(plan: Plan, *, paint: Paint = plain, ascii_only: bool = False) -> str:
-    """Write the answer of ``guestmap plan``, findings aside.
+def plan_text(plan: Plan, *, paint: Paint = plain, ascii_only: bool = False) -> list[str]:
+    """Return the answer of ``guestmap plan``, findings aside, as lines.
 
     :param ascii_only: draw with ASCII marks.
     """
-    parts = [_headline(plan, paint)]
+    lines = [_headline(plan, paint)]
     if plan.guest:
-        parts.append(_picture(plan, plan.guest, paint, ascii_only=ascii_only))
-        parts.append(_summary(plan, paint))
-    return "\n\n".join(parts) + "\n"
+        lines += ["", *_picture(plan, plan.guest, paint, ascii_only=ascii_only)]
+        lines += ["", *_summary(plan, paint)]
+    return lines
 
 
 def _headline(plan: Plan, paint: Paint) -> str:
@@ -40,7 +40,7 @@ def _headline(plan: Plan, paint: Paint) -> str:
     )
 
 
-def _picture(plan: Plan, guest: GuestMap, paint: Paint, *, ascii_only: bool) -> str:
+def _picture(plan: Plan, guest: GuestMap, paint: Paint, *, ascii_only: bool) -> list[str]:
     hosts = tuple(host.name for host in plan.binding.hosts)
     exhibit = Exhibit(plan.layout.name, (), guest, hosts=hosts, forbidden=plan.binding.forbidden)
     columns = exhibit_columns(exhibit, collapse=False)
@@ -48,7 +48,7 @@ def _picture(plan: Plan, guest: GuestMap, paint: Paint, *, ascii_only: bool) -> 
     return rows_text(cut, paint=paint, ascii_only=ascii_only)
 
 
-def _summary(plan: Plan, paint: Paint) -> str:
+def _summary(plan: Plan, paint: Paint) -> list[str]:
     lines: list[tuple[str, str]] = []
     if plan.placement:
         placed = plan.placement
@@ -71,4 +71,4 @@ def _summary(plan: Plan, paint: Paint) -> str:
         lines.append(("doorbell", f"{where}, {plan.doorbell.choice.value}: {plan.doorbell.reason}"))
         lines.append(("realised by", by))
     width = max(len(label) for label, _ in lines)
-    return "\n".join(f"{paint(f'{label:<{width}}', 'dim')}  {text}" for label, text in lines)
+    return [f"{paint(f'{label:<{width}}', 'dim')}  {text}" for label, text in lines]

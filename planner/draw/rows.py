@@ -163,8 +163,8 @@ def _joined(run: list[Row]) -> Row:
     return Row(span, guest, first.windows, first.forbidden, doorbell=first.doorbell)
 
 
-def rows_text(cut: Iterable[Row], *, paint: Paint = plain, ascii_only: bool = False) -> str:
-    """Return rows as a table with a legend, what nobody can address left out.
+def rows_text(cut: Iterable[Row], *, paint: Paint = plain, ascii_only: bool = False) -> list[str]:
+    """Return rows as the lines of a table with a legend, what nobody can address left out.
 
     :param ascii_only: draw with ASCII marks.
     """
@@ -190,4 +190,4 @@ def rows_text(cut: Iterable[Row], *, paint: Paint = plain, ascii_only: bool = Fa
         for look in _LEGEND
         if look in used
     )
-    return "\n".join([*lines, paint(f"  {legend}", "dim")])
+    return [*lines, paint(f"  {legend}", "dim")]

@@ -1,7 +1,7 @@
 """The guard's record: one JSON line a judgement, and counters for Prometheus.
 
 Lines go to a file or to stderr, which is the journal under systemd. Counters are written as a
-textfile for node_exporter: into a temporary file beside it, then renamed.
+textfile for node_exporter.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import asyncio
 import json
 import os
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from planner.text.harmless import harmless, harmless_json
+from planner.text.write import FileError, write_file
 from qmp_glue.guard.values import Json, qemu_text
 from qmp_glue.guard.verdicts import Refuse, Rewrite, Verdict
 
@@ -40,6 +41,9 @@ class Metrics:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._due: asyncio.TimerHandle | None = None
+        self._failing = False
+        #: Told when the file cannot be written any more.
+        self.on_failure: Callable[[str], None] = lambda _reason: None
         #: By verdict: ``pass``, ``steer``, ``refuse``, ``unjudged``.
         self.judged: Counter[str] = Counter({"pass": 0, "steer": 0, "refuse": 0, "unjudged": 0})
         self.errors = 0
@@ -59,7 +63,7 @@ class Metrics:
     def changed(self) -> None:
         """See to it that the file is written soon."""
         if self._path and self._due is None:
-            self._due = asyncio.get_running_loop().call_later(_WRITE_EVERY, self.write)
+            self._due = asyncio.get_running_loop().call_later(_WRITE_EVERY, self.refresh)
 
     def text(self) -> str:
         """Return the counters in Prometheus' text format."""
@@ -88,22 +92,27 @@ class Metrics:
         return "\n".join(lines) + "\n"
 
     def write(self) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, whole or not at all.
+
+        :raise FileError: it cannot be written.
+        """
         if self._due:
             self._due.cancel()
             self._due = None
         if self._path is None:
             return
-        handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
+        # node_exporter usually runs as another user. A disk that is slow must not hold up QMP.
+        write_file(self._path, self.text(), mode=0o644, durable=False)
+
+    def refresh(self) -> None:
+        """Write the file; that it cannot be is told once, and ends nothing."""
         try:
-            with os.fdopen(handle, "w", encoding="ascii") as file:
-                file.write(self.text())
-            # node_exporter usually runs as another user.
-            Path(name).chmod(0o644)
-            Path(name).replace(self._path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
+            self.write()
+            self._failing = False
+        except FileError as error:
+            if not self._failing:
+                self._failing = True
+                self.on_failure(str(error))
 
 
 class GuardRecord:
@@ -114,6 +123,7 @@ class GuardRecord:
         # journald takes the syslog level from a prefix (sd-daemon(3)).
         self._prefix = out is None and "JOURNAL_STREAM" in os.environ
         self.metrics = metrics or Metrics()
+        self.metrics.on_failure = lambda reason: self.error("metrics", reason=reason)
         #: The last line in words, for systemd's status.
         self.last = "nothing judged yet"
 
@@ -133,7 +143,7 @@ class GuardRecord:
         facts["map"] = verdict.map_hash
         facts["milliseconds"] = round(seconds * 1000, 3)
         self.metrics.observe(word, seconds)
-        self.last = f"{command.get('execute')}: {word}"
+        self.last = harmless(f"{command.get('execute')}: {word}")
         self._line("judged", 4 if isinstance(verdict, Refuse) else 6, facts)
 
     def event(self, name: str, **facts: object) -> None:
@@ -153,7 +163,7 @@ class GuardRecord:
 
     def _line(self, name: str, level: int, facts: Mapping[str, object]) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        text = json.dumps({"time": now, "event": name, **facts}, default=str)
+        text = harmless_json(json.dumps({"time": now, "event": name, **facts}, default=str))
         prefix = f"<{level}>" if self._prefix else ""
         self._out.write(f"{prefix}{text}\n")
         self._out.flush()

@@ -68,7 +68,9 @@ async def run(options: GuardOptions, judge: Judge, record: GuardRecord) -> Outco
 
     :raise GlueError: the listening socket cannot be made, QEMU cannot be reached or started, or
         does not answer as QEMU does.
+    :raise FileError: the metrics cannot be written.
     """
+    record.metrics.write()
     listener = _listener(options)
     try:
         guard = _Guard(options, listener, judge, record)
@@ -87,7 +89,7 @@ async def run(options: GuardOptions, judge: Judge, record: GuardRecord) -> Outco
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
             notify(STOPPING="1")
-            record.metrics.write()
+            record.metrics.refresh()
     finally:
         listener.close()
         if options.listen and options.listen.path:

@@ -92,7 +92,7 @@ def test_existing_file_is_left_alone(tmp_path: Path) -> None:
     path.write_text("mine")
     result = run("-o", str(path))
     assert result.exit_code == 2
-    assert "exists; name another file" in result.stderr
+    assert "exists already\n  = help: name another file" in result.stderr
     assert path.read_text() == "mine"
 
 

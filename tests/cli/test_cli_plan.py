@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from kit import ROOT, cli_runner
 
-from planner.cli import exits, group
+from planner.cli import group, program
 from planner.cli.plan import command
 
 GOOD = "schema: 1\nname: x\nmachine: {type: virt}\nmemory: {size: 1GiB}\n"
@@ -124,11 +124,11 @@ def test_a_bug_is_exit_code_70(
 
     monkeypatch.setattr(group, "main", broken)
     monkeypatch.delenv("GUESTMAP_DEBUG", raising=False)
-    assert exits.run(group) == 70
+    assert program.run(group) == 70
     assert "internal error: RuntimeError: wires crossed" in capsys.readouterr().err
     monkeypatch.setenv("GUESTMAP_DEBUG", "1")
     with pytest.raises(RuntimeError, match="wires crossed"):
-        exits.run(group)
+        program.run(group)
 
 
 def test_an_interrupt_is_exit_code_130(
@@ -138,7 +138,7 @@ def test_an_interrupt_is_exit_code_130(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(group, "main", stopped)
-    assert exits.run(group) == 130
+    assert program.run(group) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
 

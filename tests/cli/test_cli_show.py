@@ -103,7 +103,7 @@ def test_a_file_is_not_overwritten_without_force(tmp_path: Path) -> None:
     out.write_text("mine", encoding="utf-8")
     result = show(LAYOUT, out)
     assert result.exit_code == 2
-    assert f"{out} is there already; -f overwrites it" in result.stderr
+    assert f"{out} exists already\n  = help: -f overwrites it" in result.stderr
     assert out.read_text(encoding="utf-8") == "mine"
     assert show("-f", LAYOUT, out).exit_code == 0
     ET.parse(out)
@@ -332,7 +332,7 @@ def test_diff_is_drawn_as_asked(plan: Path, virt_map: Path, tmp_path: Path) -> N
     out = tmp_path / "d.svg"
     assert diff("--format", "svg", plan, virt_map).stdout.startswith("<?xml")
     assert diff(plan, virt_map, out).exit_code == 1
-    assert f"{out} is there already; -f overwrites it" in diff(plan, virt_map, out).stderr
+    assert f"{out} exists already\n  = help: -f overwrites it" in diff(plan, virt_map, out).stderr
     out.write_text("mine", encoding="utf-8")
     assert diff("-f", "--no-collapse", plan, virt_map, out).exit_code == 1
     whole = out.read_text(encoding="utf-8")

@@ -95,6 +95,29 @@ def test_printing_and_exit_codes_live_in_the_cli(name: str) -> None:
     assert not called & {"print", "exit", "input"}
 
 
+#: Calls that only one module may make: text leaves the program there, harmless, and files whole.
+ONE_CALLER = {
+    "click.echo": {"planner.cli.output"},
+    "click.secho": set(),
+    "click.style": set(),
+    "sys.stdout.write": set(),
+    "os.replace": set(),
+    ".write_text": set(),
+    ".write_bytes": set(),
+}
+
+
+@pytest.mark.parametrize("call", ONE_CALLER)
+def test_text_leaves_at_one_place(call: str) -> None:
+    callers = {
+        name
+        for name, path in MODULES.items()
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(call)
+    }
+    assert callers == ONE_CALLER[call]
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_modules_stay_readable(name: str) -> None:
     assert len(MODULES[name].read_text(encoding="utf-8").splitlines()) <= 500

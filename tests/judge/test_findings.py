@@ -181,7 +181,9 @@ CASES["facts-not-whole"] = replace(
 
 
 def said(plan: Plan, text: str) -> str:
-    shown = [render(finding, {"layouts/case.yaml": text}) for finding in plan.findings]
+    shown = [
+        "\n".join([*render(finding, {"layouts/case.yaml": text}), ""]) for finding in plan.findings
+    ]
     return "\n".join(shown)
 
 

@@ -8,7 +8,7 @@ import click
 import pytest
 from kit.real import guestmap, paused_qemu
 
-from planner.cli.exits import ReachError
+from planner.cli.exits import FailedError
 from planner.layout.load import load
 from planner.layout.model import Layout
 
@@ -108,7 +108,7 @@ def test_a_board_the_tables_do_not_know() -> None:
 
 
 def test_nobody_there(tmp_path: Path) -> None:
-    with pytest.raises(ReachError, match="No such file or directory"):
+    with pytest.raises(FailedError, match="No such file or directory"):
         guestmap("new", "--from-qmp", f"unix:{tmp_path}/none")
     with pytest.raises(click.BadParameter, match="'none' is not an address; write unix:PATH"):
         guestmap("new", "--from-qmp", "none")

@@ -11,7 +11,7 @@ import pytest
 from kit import ROOT
 from kit.real import code_of, guestmap, paused_qemu
 
-from planner.cli.exits import ReachError, UnreadableError
+from planner.cli.exits import FailedError
 from qmp_glue.addresses import parse_monitor
 from qmp_glue.asks import Asks
 from qmp_glue.live import at_monitor
@@ -247,7 +247,7 @@ def test_a_stale_plan_is_refused(tmp_path: Path) -> None:
 )
 def test_what_is_no_plan_is_refused_with_words(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "plan.json").write_text(text)
-    with pytest.raises(UnreadableError, match=words):
+    with pytest.raises(FailedError, match=words):
         guestmap("args", str(tmp_path / "plan.json"))
 
 
@@ -256,17 +256,17 @@ def test_a_plan_without_a_placement_is_refused_with_words(tmp_path: Path) -> Non
     document = json.loads(plan.read_text())
     del document["machine"]["boot_bytes"]
     plan.write_text(json.dumps(document))
-    with pytest.raises(UnreadableError, match="the plan has no placement: its findings say why"):
+    with pytest.raises(FailedError, match="the plan has no placement: its findings say why"):
         guestmap("args", str(plan))
 
 
 def test_a_plan_for_a_custom_board_has_no_command_line(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableError, match="a custom board is not QEMU's to build"):
+    with pytest.raises(FailedError, match="a custom board is not QEMU's to build"):
         guestmap("args", plan_file("custom-board", tmp_path))
 
 
 def test_nobody_at_the_address(tmp_path: Path) -> None:
     plan = plan_file("arm-guest-on-amd", tmp_path)
-    with pytest.raises(ReachError, match="nowhere") as caught:
+    with pytest.raises(FailedError, match="nowhere") as caught:
         guestmap("verify", plan, "--qmp", f"unix:{tmp_path}/nowhere")
     assert caught.value.exit_code == 3
