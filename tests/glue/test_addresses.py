@@ -73,6 +73,7 @@ def test_a_monitor_of_libvirts_is_only_read() -> None:
     [
         ("guard", "--qmp", "libvirt:web", "--listen", "./x"),
         ("guard", "--qmp", "./x", "--listen", "libvirt:web"),
+        ("apply", "plan.json", "--qmp", "libvirt:web"),
         ("hotplug", "--qmp", "libvirt:web", "pc-dimm,id=d,memdev=m"),
     ],
 )

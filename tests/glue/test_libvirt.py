@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from kit.guard import Vm, running
+from kit.real import code_of, guestmap
 
 from planner.cli import group
 from qmp_glue.addresses import MonitorAddress
@@ -80,6 +81,7 @@ def test_its_map_is_the_one_its_own_monitor_tells(domain: Path) -> None:
         ("map", "--qmp", "libvirt:web"),
         ("show", "--qmp", "libvirt:web"),
         ("new", "--from-qmp", "libvirt:web"),
+        ("diff", "layouts/x86-hp-gen9.yaml", "--json", "--qmp", "libvirt:web"),
     ],
     ids=lambda words: words[0],
 )
@@ -89,6 +91,15 @@ def test_what_only_reads_takes_it(domain: Path, words: tuple[str, ...]) -> None:
     at = words[-1]
     plain = run(*words[:-1], f"unix:{domain}").stdout
     assert told.stdout == plain.replace(f"unix:{domain}", at)
+
+
+@pytest.mark.qemu
+def test_verify_reads_it(domain: Path, tmp_path: Path) -> None:
+    plan = str(tmp_path / "plan.json")
+    guestmap("plan", "layouts/arm-guest-on-amd.yaml", "-o", plan)
+    result = guestmap("verify", plan, "--qmp", "libvirt:web")
+    assert code_of(result) == 1
+    assert "the running QEMU is a pc-q35-" in result.stdout
 
 
 @pytest.mark.qemu
