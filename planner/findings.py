@@ -46,6 +46,10 @@ class About(StrEnum):
 
     #: The text of a written file: what its author mends, whatever the guest or the host is like.
     TEXT = "text"
+    #: Which version of the schema the text follows.
+    SCHEMA = "schema"
+    #: How many more findings there are.
+    COUNT = "count"
     FACTS = "facts"
 
 
@@ -106,13 +110,21 @@ _codes(
         "MM110": ("bad-number", "a value is not an address, size or count"),
         "MM111": ("bad-choice", "a value is not one of the known words"),
         "MM112": ("bad-device", "a value is not a PCI address or device name"),
-        "MM113": ("schema-version", "the file's schema version is not known"),
-        "MM115": ("more-findings", "a file has more findings than are shown"),
         "MM301": ("regions-truncated", "a reserved_regions file was cut"),
         "MM303": ("regions-empty", "a reserved_regions file is empty"),
         "MM304": ("regions-malformed", "a reserved_regions line is not two addresses and a word"),
         "MM305": ("region-wrapped", "a region's last byte is before its first"),
     },
+)
+_codes(
+    Severity.ERROR,
+    About.SCHEMA,
+    {"MM113": ("schema-version", "the file's schema version is not known")},
+)
+_codes(
+    Severity.ERROR,
+    About.COUNT,
+    {"MM115": ("more-findings", "a file has more findings than are shown")},
 )
 _codes(
     Severity.WARNING,
@@ -286,6 +298,11 @@ class Finding:
     def name(self) -> str:
         """The code's kebab-case name."""
         return CODES[self.code].name
+
+    @property
+    def about(self) -> About:
+        """What it speaks of."""
+        return CODES[self.code].about
 
     @property
     def mended_by(self) -> Mend | None:

@@ -13,7 +13,7 @@ from planner.cli.exits import Command, Exit
 from planner.cli.output import exit_for, findings_lines, print_json, say, tell
 from planner.cli.sources import judge_text, read_bytes
 from planner.draw.diagnostic import render_concise, render_github, source_text, summary
-from planner.findings import Finding, Severity
+from planner.findings import About, Finding, Severity
 from planner.layout.silence import apply_silence
 
 __all__ = ["command"]
@@ -66,7 +66,7 @@ def command(files: tuple[str, ...], form: str, *, strict: bool, as_json: bool, c
 def _place(finding: Finding) -> tuple[bool, int, int]:
     """Order by place; how many more there are stays last."""
     loc = finding.loc
-    return (finding.code == "MM115", loc.line if loc else 0, loc.column if loc else 0)
+    return (finding.about is About.COUNT, loc.line if loc else 0, loc.column if loc else 0)
 
 
 def _print(findings: list[Finding], sources: Mapping[str, str], form: str, *, color: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-from planner.findings import Finding
+from planner.findings import About, Finding
 from planner.host.profile import Scope
 from planner.layout.meaning import Board, check
 from planner.layout.model import (
@@ -39,7 +39,7 @@ def load(data: bytes, file: str) -> tuple[Layout | None, list[Finding]]:
     loaded = load_fields(LAYOUT, root, found)
     if root is None:
         return None, text_findings
-    unknown_version = [finding for finding in found.findings() if finding.code == "MM113"]
+    unknown_version = [finding for finding in found.findings() if finding.about is About.SCHEMA]
     if unknown_version:
         # Judging a file by another version's fields would bury the one thing to know.
         return None, [*text_findings, *unknown_version]
