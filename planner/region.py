@@ -99,6 +99,8 @@ class Region:
     origin: Origin
     #: True for the machine's own MSI doorbell (GICv2m frame, ITS, x86 LAPIC window).
     doorbell: bool = False
+    #: True for boot memory of a machine that the tables made; a QEMU that is read does not say.
+    boot: bool = False
 
     @property
     def dma(self) -> bool:
@@ -125,7 +127,7 @@ class GuestMap:
 
     #: ``model``, ``probe``, ``live`` or ``layout``.
     source: str
-    #: Machine type as QEMU names it, or ``custom``.
+    #: Name of the machine's family, or its type as QEMU names it where no family is known.
     machine: str
     #: QEMU version text, empty when no QEMU is involved.
     qemu: str
@@ -136,6 +138,8 @@ class GuestMap:
     notes: tuple[str, ...] = field(default=())
     #: With its version, ``pc-q35-7.2``, where a real QEMU told it; else empty.
     machine_type: str = ""
+    #: QEMU's name of the architecture, ``aarch64``; empty when no QEMU is involved.
+    target: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "regions", tuple(sorted(self.regions)))
@@ -152,6 +156,11 @@ class GuestMap:
     def window(self, kind: WindowKind) -> Window | None:
         """Return the lowest window of that kind, or None."""
         return next((window for window in self.windows if window.kind is kind), None)
+
+    @property
+    def boot_ram(self) -> tuple[Region, ...]:
+        """Boot memory in the order ``-m`` fills it, where the tables made this map."""
+        return tuple(region for region in self.regions if region.boot)
 
     def ram(self) -> SpanSet:
         """Return every byte of RAM (kind ``ram`` only)."""

@@ -14,6 +14,7 @@ from planner.argv.write import IOMMU_ID, machine_word, root_port
 from planner.findings import Finding
 from planner.judge.difference import compare_maps
 from planner.judge.forbidden import Forbidden
+from planner.machine.family import family
 from planner.machine.request import MachineRequest
 from planner.region import GuestMap
 from planner.span import Span
@@ -72,8 +73,9 @@ async def _apply(session: Asks, planned: Planned, *, reserve: bool) -> list[Find
     refused += await _not_paused(session)
     if refused:
         return refused
-    dimms = planned.request.type != "virt" or any("ged" in r.name for r in real.regions)
-    request = _with_driver(planned.request, "pc-dimm" if dimms else "virtio-mem-pci")
+    machine = family(planned.request.type)
+    acpi = any(region.name == machine.dimm_region for region in real.regions)
+    request = _with_driver(planned.request, machine.piece_driver(acpi=acpi))
     failed = await _plug(session, plug_commands(request, reserve=reserve), request)
     return failed or await _verify(session, planned)
 

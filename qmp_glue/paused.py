@@ -6,7 +6,6 @@ program is started by :mod:`qmp_glue.probe`.
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -14,6 +13,8 @@ from planner.argv.backends import read_backends
 from planner.argv.keyval import emit_keyval
 from planner.argv.line import IOMMUS, MEMORY_DEVICES, CommandLine
 from planner.argv.split import ArgvError, Option
+from planner.machine.family import default_family, recognise, target_of
+from planner.machine.ram import RAM_ROUNDING
 from planner.machine.request import MachineRefusedError
 from planner.span import MIB, align_up
 
@@ -59,18 +60,6 @@ _BRIDGES = (
     "xio3130-downstream",
 )
 _DEVICES = frozenset({*_BRIDGES, *MEMORY_DEVICES, *IOMMUS, "arm-smmuv3", "virtio-pmem-pci"})
-#: Machine, id of its boot RAM backend, and how the names of its programs end: default_ram_id in
-#: hw/arm/virt.c, hw/i386/pc.c, hw/i386/microvm.c, hw/arm/sbsa-ref.c, hw/riscv/virt.c and
-#: hw/loongarch/virt.c, QEMU 7.2.
-_RAM_IDS = (
-    ("virt", "mach-virt.ram", ("aarch64", "arm", "arm64")),
-    ("pc", "pc.ram", ("x86_64", "i386", "amd64", "-kvm")),
-    ("q35", "pc.ram", ("x86_64", "i386", "amd64", "-kvm")),
-    ("microvm", "microvm.ram", ("x86_64", "i386", "amd64")),
-    ("sbsa-ref", "sbsa-ref.ram", ("aarch64", "arm64")),
-    ("virt", "riscv_virt_board.ram", ("riscv64", "riscv32")),
-    ("virt", "loongarch.ram", ("loongarch64",)),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +152,7 @@ def _machine(line: CommandLine, left_out: list[str]) -> Iterable[str]:
 def _own_ram(line: CommandLine, keys: Mapping[str, str]) -> tuple[str, int] | None:
     """Return id and size for boot RAM that reserves nothing, or None to leave it to QEMU.
 
-    The id is the one QEMU gives its own backend (MachineClass.default_ram_id), so that the map
-    shows the same name.
+    The id is the one QEMU gives its own backend, so that the map shows the same name.
     """
     try:
         size = line.boot_bytes()
@@ -172,14 +160,9 @@ def _own_ram(line: CommandLine, keys: Mapping[str, str]) -> tuple[str, int] | No
         return None  # QEMU says it better.
     if size is None or line.boot_backends():
         return None
-    program = posixpath.basename(line.program)
-    machine = keys.get("type", "pc" if program.endswith(("x86_64", "i386", "amd64")) else "")
-    base = "q35" if machine.startswith("pc-q35") else machine.partition("-")[0]
-    base = machine if machine == "sbsa-ref" else base
-    for family, name, ends in _RAM_IDS:
-        if base == family and program.endswith(ends):
-            return name, align_up(size, 8192)
-    return None
+    target = target_of(line.program)
+    family = recognise(keys["type"], target) if "type" in keys else default_family(target)
+    return (family.ram, align_up(size, RAM_ROUNDING)) if family else None
 
 
 def _backends(line: CommandLine) -> tuple[list[FileBackend], list[str]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from planner.machine.family import recognise
 from planner.region import GuestMap, Kind, Origin, Region, Window, WindowKind
 from planner.span import Span
 from qmp_glue.asks import Asks
@@ -37,43 +37,41 @@ async def read_map(session: Asks, source: str, notes: Iterable[str] = ()) -> Gue
     :raise GlueError: QEMU did not answer, or not with a map.
     """
     machine = str(await session.get("/machine", "type") or "").removesuffix("-machine")
-    family = _family(machine)
+    cpu = await _cpu(session)
+    target = str(cpu.get("target", ""))
+    family = recognise(machine, target)
     devices = await read_memory_devices(session)
     ids = {(device.memdev, device.span.start): device.id for device in devices if device.id}
     regions = parse_mtree(await session.text("info mtree -f"), ids)
     # Each question takes its millisecond, and a probe some forty: only what this board can answer.
     windows = [*await _device_memory(session), *_gpex_regions(regions)]
-    if family in _PC_BRIDGES:
-        windows += await _pc_holes(session, _PC_BRIDGES[family])
+    if family and family.bridge_path:
+        windows += await _pc_holes(session, family.bridge_path)
     elif not any(window.kind is not WindowKind.DEVICE_MEMORY for window in windows):
         windows += await _gpex_windows(session)
     return GuestMap(
         source=source,
-        machine=family,
+        machine=family.name if family else machine,
+        target=target,
         qemu=str(session.version),
         regions=regions,
         windows=tuple(windows),
-        address_bits=await _address_bits(session),
+        address_bits=await _address_bits(session, cpu),
         notes=(f"machine type {machine}", *notes),
         machine_type=machine,
     )
 
 
-async def _address_bits(session: Asks) -> int | None:
-    """Return the first CPU's physical address bits where it has the property (x86)."""
+async def _cpu(session: Asks) -> dict[str, Any]:
+    """Return what QEMU says of its first CPU."""
     cpus = await session.execute("query-cpus-fast")
-    if not isinstance(cpus, list) or not cpus:
-        return None
-    bits = await session.get(str(cpus[0].get("qom-path")), "phys-bits")
+    return cpus[0] if isinstance(cpus, list) and cpus and isinstance(cpus[0], dict) else {}
+
+
+async def _address_bits(session: Asks, cpu: dict[str, Any]) -> int | None:
+    """Return a CPU's physical address bits where it has the property (x86)."""
+    bits = await session.get(str(cpu["qom-path"]), "phys-bits") if "qom-path" in cpu else None
     return bits if isinstance(bits, int) and bits else None
-
-
-def _family(machine: str) -> str:
-    """Return the family whose rules hold for a machine type, or the type itself."""
-    for pattern, family in ((r"pc-q35-.*", "q35"), (r"pc-i440fx-.*", "pc"), (r"virt-\d.*", "virt")):
-        if re.fullmatch(pattern, machine):
-            return family
-    return machine
 
 
 async def read_memory_devices(session: Asks) -> tuple[PluggedMemory, ...]:
@@ -134,9 +132,8 @@ _GPEX_ALIASES = (
     ("pcie-mmio", WindowKind.PCI_MMIO32),
     ("pcie-mmio-high", WindowKind.PCI_MMIO64),
 )
-#: Host bridges of the PC boards, and what they call the bounds they report. The end is one past the
-#: last byte: hw/pci-host/q35.c ``q35_host_get_pci_hole_end()``, QEMU 7.2.
-_PC_BRIDGES = {"q35": "/machine/q35", "pc": "/machine/i440fx"}
+#: What the host bridges of the PC boards call the bounds they report. The end is one past the last
+#: byte: hw/pci-host/q35.c ``q35_host_get_pci_hole_end()``, QEMU 7.2.
 _PC_HOLES = (
     ("pci-hole", WindowKind.PCI_MMIO32),
     ("pci-hole64", WindowKind.PCI_MMIO64),

@@ -7,11 +7,10 @@ and only where it is not the machine's own default.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from planner.machine.family import Family, recognise
 from qmp_glue.addresses import MonitorAddress
 from qmp_glue.asks import Asks
 from qmp_glue.errors import GarbageError
@@ -21,30 +20,6 @@ from qmp_glue.reading import read_memory_devices
 
 __all__ = ["Recount", "recount"]
 
-#: hw/arm/virt.c ``virt_instance_init()``, QEMU 7.2 and 10.0: properties that move the map, with
-#: their defaults. Text is told when it differs; compact-highmem is off by default up to 7.1.
-_VIRT = (
-    ("highmem", True),
-    ("highmem-ecam", True),
-    ("highmem-mmio", True),
-    ("highmem-redists", True),
-    ("highmem-mmio-size", 512 << 30),
-    ("its", True),
-    ("msi", "auto"),
-    ("iommu", "none"),
-    ("virtualization", False),
-    ("secure", False),
-    ("mte", False),
-    ("acpi", "auto"),
-)
-#: hw/i386/pc_q35.c ``pc_q35_init()`` and hw/i386/pc_piix.c ``pc_init1()``, QEMU 7.2: what
-#: max-ram-below-4g becomes when it is not given.
-_BELOW_4G = {"q35": 4 << 30, "pc": 0xE000_0000}
-#: hw/pci-host/q35.h ``Q35_PCI_HOST_HOLE64_SIZE_DEFAULT`` and hw/pci-host/i440fx.c, QEMU 7.2.
-_HOLE64 = {
-    "q35": ("/machine/q35", "q35-pcihost", 32 << 30),
-    "pc": ("/machine/i440fx", "i440FX-pcihost", 2 << 30),
-}
 _CPU_SUFFIX = re.compile(r"-(?:arm|x86_64|i386)-cpu\Z")
 
 
@@ -79,12 +54,13 @@ async def _ask(session: Asks, sysfs: Path) -> Recount:
         kvm = bool((await session.execute("query-kvm"))["enabled"])
         machine = str(await session.get("/machine", "type")).removesuffix("-machine")
         memory = await _memory(session)
-        options = await _machine_options(session, machine)
+        family = recognise(machine, arch)
+        options = await _machine_options(session, family)
         words = ["-M", ",".join([machine, *options]), *await _cpu(session), "-m", memory]
     except (KeyError, IndexError, TypeError, AttributeError):
         raise GarbageError(f"{session.name}: did not answer as a QEMU does") from None
     words += ["-accel", "kvm"] if kvm else []
-    words += await _hole64(session, machine)
+    words += await _hole64(session, family)
     devices, remarks = await _devices(session, sysfs)
     plugged = sum(device.span.size for device in await read_memory_devices(session))
     argv = (f"qemu-system-{arch}", *words, *devices)
@@ -104,17 +80,12 @@ async def _memory(session: Asks) -> str:
     return text
 
 
-async def _machine_options(session: Asks, machine: str) -> list[str]:
-    if machine.startswith("virt-"):
-        known: Iterable[tuple[str, Any]] = [("gic-version", None), *_VIRT]
-    else:
-        known = [("max-ram-below-4g", _BELOW_4G.get(_family(machine)))]
+async def _machine_options(session: Asks, family: Family | None) -> list[str]:
     told = []
-    for name, default in known:
-        value = await session.get("/machine", name)
-        if value is None or value == default:
-            continue
-        told.append(f"{name}={_spelled(value)}")
+    for name, fact in family.options.items() if family else ():
+        value = None if fact.default is None else await session.get("/machine", name)
+        if value is not None and value != fact.default:
+            told.append(f"{name}={_spelled(value)}")
     return told
 
 
@@ -132,10 +103,6 @@ def _size(value: int) -> str:
     return f"{value}B"
 
 
-def _family(machine: str) -> str:
-    return "q35" if machine.startswith("pc-q35-") else "pc"
-
-
 async def _cpu(session: Asks) -> list[str]:
     """Return ``-cpu``: the model and what of it decides the map (x86: vendor and width)."""
     path = str((await session.execute("query-cpus-fast"))[0]["qom-path"])
@@ -149,14 +116,13 @@ async def _cpu(session: Asks) -> list[str]:
     return ["-cpu", text]
 
 
-async def _hole64(session: Asks, machine: str) -> list[str]:
-    if not machine.startswith("pc-"):
+async def _hole64(session: Asks, family: Family | None) -> list[str]:
+    if family is None or not family.bridge:
         return []
-    path, driver, default = _HOLE64[_family(machine)]
-    size = await session.get(path, "pci-hole64-size")
-    if not isinstance(size, int) or size == default:
+    size = await session.get(family.bridge_path, "pci-hole64-size")
+    if not isinstance(size, int) or size == family.hole64_bytes:
         return []
-    return ["-global", f"{driver}.pci-hole64-size={_size(size)}"]
+    return ["-global", f"{family.hole64}={_size(size)}"]
 
 
 async def _devices(session: Asks, sysfs: Path) -> tuple[list[str], list[str]]:

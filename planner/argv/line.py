@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,8 @@ from planner.argv.firmware import FlashImage, find_flash
 from planner.argv.smp import parse_smp
 from planner.argv.split import ArgvError, Option, read_keys, split_argv
 from planner.machine.asked import Asked, HostDevice
+from planner.machine.device_memory import DIMM_DRIVERS, VIRTIO_MEM
+from planner.machine.family import QEMU_FAMILIES, default_family, recognise, target_of
 from planner.machine.options import qemu_size
 from planner.machine.request import (
     Backend,
@@ -28,20 +29,9 @@ __all__ = ["IOMMUS", "MEMORY_DEVICES", "CommandLine", "parse_argv"]
 
 #: hw/core/machine.c ``machine_class_base_init()``: default_ram_size, QEMU 7.2.
 _DEFAULT_RAM = 128 * MIB
-_MACHINES = (
-    (re.compile(r"virt(?:-(?P<version>[\d.]+))?\Z"), "virt"),
-    (re.compile(r"(?:q35|pc-q35-(?P<version>[\d.]+))\Z"), "q35"),
-    (re.compile(r"(?:pc|pc-i440fx-(?P<version>[\d.]+))\Z"), "pc"),
-)
 #: Flags that QEMU reads as a key of -machine, switched off (system/vl.c, 7.2).
 _OLD_FLAGS = ("no-acpi", "no-hpet")
-#: How the name of the program ends, for those whose CPU tables are here.
-_PROGRAMS = {
-    "virt": ("aarch64", "arm64"),
-    "q35": ("x86_64", "amd64", "-kvm"),
-    "pc": ("x86_64", "amd64", "-kvm"),
-}
-MEMORY_DEVICES = ("pc-dimm", "nvdimm", "virtio-mem-pci")
+MEMORY_DEVICES = (*DIMM_DRIVERS, VIRTIO_MEM)
 IOMMUS = ("intel-iommu", "amd-iommu", "virtio-iommu-pci")
 #: Devices whose registers or memory are in the map, which the tables do not have.
 _UNMODELLED = (
@@ -272,22 +262,22 @@ def _request(line: CommandLine, backends: dict[str, Backend], qemu: str) -> Mach
 
 
 def _family(line: CommandLine) -> tuple[str, str]:
-    program = posixpath.basename(line.program)
-    name = line.machine.get("type", "")
+    target, name = target_of(line.program), line.machine.get("type", "")
     if not name:
-        if not program.endswith(_PROGRAMS["pc"]):
+        default = default_family(target)
+        if default is None:
             raise MachineRefusedError(
                 "No machine specified, and there is no default", "add -M and a machine type"
             )
-        name = "pc"
-    for pattern, family in _MACHINES:
-        match = pattern.match(name)
-        if not match:
-            continue
-        if not program.endswith(_PROGRAMS[family]):
-            raise NotModelledError(f"machine '{name}' of {program} is not in the machine tables")
-        return family, match["version"] or ""
-    raise NotModelledError(f"machine '{name}' is not in the machine tables")
+        name = default.alias
+    found = recognise(name, target)
+    version = found.version_in(name) if found else None
+    if found and version is not None and found.name in QEMU_FAMILIES and target == found.targets[0]:
+        return found.name, version
+    other = recognise(name)
+    known = other and other.name in QEMU_FAMILIES and other.version_in(name) is not None
+    of = f" of {posixpath.basename(line.program)}" if known else ""
+    raise NotModelledError(f"machine '{name}'{of} is not in the machine tables")
 
 
 def _boot_backends(line: CommandLine, backends: dict[str, Backend]) -> tuple[Backend, ...]:

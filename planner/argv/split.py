@@ -16,6 +16,7 @@ from planner.argv.keyval import (
     parse_json,
     parse_keyval,
 )
+from planner.machine.versions import KNOWN_QEMUS
 
 __all__ = ["ArgvError", "Option", "split_argv"]
 
@@ -138,7 +139,7 @@ def split_argv(words: Sequence[str]) -> tuple[str, tuple[Option, ...]]:
             at += 1
         else:
             raise ArgvError(
-                f"option '{word}' is not one of QEMU 7.2 to 11.1;"
+                f"option '{word}' is not one of {KNOWN_QEMUS};"
                 " whether the next word belongs to it is not known"
             )
     return program, tuple(options)

@@ -9,18 +9,13 @@ import json
 from dataclasses import dataclass
 
 from planner.argv.keyval import Size, emit_keyval
+from planner.machine.family import family
 from planner.machine.request import MachineRequest, MemoryDevice
+from planner.machine.versions import parse_version
 from planner.span import Span
 
-__all__ = ["Emission", "emit_argv", "machine_word", "memory_words", "version_of"]
+__all__ = ["Emission", "emit_argv", "machine_word", "memory_words"]
 
-_PROGRAMS = {
-    "virt": "qemu-system-aarch64",
-    "q35": "qemu-system-x86_64",
-    "pc": "qemu-system-x86_64",
-}
-_TYPES = {"virt": "virt", "q35": "pc-q35", "pc": "pc-i440fx"}
-_UNVERSIONED = {"virt": "virt", "q35": "q35", "pc": "pc"}
 #: Id of the boot memory's backend when it has to be one of our own.
 BOOT_BACKEND = "boot-ram"
 #: Id of the virtio-iommu that tells the guest about the doorbell.
@@ -44,16 +39,9 @@ class Emission:
     pieces: bool = True
 
 
-def version_of(text: str) -> tuple[int, ...]:
-    """Return a version for comparing: ``7.2.22`` is (7, 2, 22)."""
-    return tuple(int(part) for part in text.split(".") if part.isdigit())
-
-
 def machine_word(request: MachineRequest) -> str:
     """Return the value of ``-machine`` without its options: ``pc-q35-7.2``."""
-    if not request.version:
-        return _UNVERSIONED[request.type]
-    return f"{_TYPES[request.type]}-{request.version}"
+    return family(request.type).machine_type(request.version)
 
 
 def memory_words(boot_bytes: int, max_bytes: int, slots: int) -> str:
@@ -111,7 +99,7 @@ def emit_argv(
     machine: dict[str, str | int] = {"type": machine_word(request), **request.options}
     if not emission.reserve:
         machine["memory-backend"] = BOOT_BACKEND
-    argv = [emission.program or _PROGRAMS[request.type]]
+    argv = [emission.program or f"qemu-system-{family(request.type).targets[0]}"]
     argv += ["-machine", emit_keyval(machine, "type")]
     if request.accel != "tcg":
         argv += ["-accel", request.accel]
@@ -138,7 +126,7 @@ def emit_argv(
 def _iommu_word(doorbell: Span, version: str) -> str:
     """Return a virtio-iommu that reports the doorbell as an MSI region (type 1)."""
     region = f"{doorbell.start:#x}:{doorbell.last:#x}:1"
-    if version and version_of(version) < _LIST_SINCE:
+    if version and parse_version(version) < _LIST_SINCE:
         return f"virtio-iommu-pci,id={IOMMU_ID},len-reserved-regions=1,reserved-regions[0]={region}"
     return json.dumps(
         {"driver": "virtio-iommu-pci", "id": IOMMU_ID, "reserved-regions": [region]},

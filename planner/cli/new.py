@@ -17,8 +17,9 @@ from planner.cli.output import put, say, tell
 from planner.findings import Severity
 from planner.host.profile import HostProfile
 from planner.host.read import HostUnreadableError, read_host
-from planner.layout.draft import Draft, candidates, draft_of, families, write_draft
+from planner.layout.draft import Draft, candidates, draft_of, write_draft
 from planner.layout.load import load
+from planner.machine.family import QEMU_FAMILIES, native_family
 from planner.units import parse_size
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-#: Machine type by the architecture of the host; another guest names its own.
-_NATIVE = {"aarch64": "virt", "x86_64": "q35"}
 #: What a layout takes for a name; QEMU's -name takes more.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*\Z")
 
@@ -38,7 +37,9 @@ _SIZE = options.Parsed("size", parse_size)
 @click.command("new", cls=Command)
 @options.words("argv")
 @click.option("--name", metavar="NAME", help="The guest's name. Default: QEMU's, else guest.")
-@click.option("--machine", type=click.Choice(families()), help="Machine type. Default: the host's.")
+@click.option(
+    "--machine", type=click.Choice(QEMU_FAMILIES), help="Machine type. Default: the host's."
+)
 @click.option("--version", "version", default="", metavar="N.N", help="QEMU version.")
 @click.option("--memory", type=_SIZE, metavar="SIZE", help="Memory at launch. Default: 4GiB.")
 @click.option("--max", "ceiling", type=_SIZE, metavar="SIZE", help="Ceiling for hotplug.")
@@ -86,7 +87,7 @@ def command(
     elif qmp is not None:
         draft = _from_qmp(qmp, name)
     else:
-        kind = machine or _NATIVE.get(platform.machine(), "q35")
+        kind = machine or native_family(platform.machine())
         draft = Draft(
             name or "guest", kind, memory or 4 << 30, source=f"A {kind} guest to start from."
         )

@@ -15,6 +15,7 @@ from planner.documents.host import facts_sha256
 from planner.documents.plan import DocumentError, PlanDocument, read_plan
 from planner.findings import Finding, Severity
 from planner.host.read import read_host
+from planner.machine.family import QEMU_FAMILIES, family
 from planner.machine.request import MachineRequest
 from planner.region import GuestMap
 
@@ -35,9 +36,11 @@ class OpenPlan:
 
         With ACPI, which firmware brings to an Arm guest, pieces are DIMMs; else virtio-mem.
         """
-        if self.request.type != "virt" or not firmware:
+        machine = family(self.request.type)
+        if not (machine.firmware_matters and firmware):
             return self.request
-        devices = tuple(replace(device, driver="pc-dimm") for device in self.request.devices)
+        driver = machine.piece_driver(acpi=True)
+        devices = tuple(replace(device, driver=driver) for device in self.request.devices)
         return replace(self.request, devices=devices, firmware=True)
 
 
@@ -52,8 +55,8 @@ def open_plan(path: str) -> OpenPlan:
         raise FailedError(f"{path}: {error}") from error
     if plan.request is None or plan.guest is None:
         raise FailedError(f"{path}: the plan has no placement: its findings say why")
-    if plan.request.type == "custom":
-        raise FailedError(f"{path}: a custom board is not QEMU's to build")
+    if plan.request.type not in QEMU_FAMILIES:
+        raise FailedError(f"{path}: a {plan.request.type} board is not QEMU's to build")
     return OpenPlan(plan, plan.request, plan.guest, tuple(_stale(plan, Path(path).parent)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from planner.findings import Finding, Party
 from planner.judge.forbidden import Binding
+from planner.machine.family import find_family
 from planner.region import GuestMap, Kind, WindowKind
 from planner.span import GIB, MIB, Span, SpanSet
 from planner.units import show_size
@@ -73,7 +74,8 @@ def _hotplug_window(guest: GuestMap, binding: Binding) -> list[Finding]:
 
 def _phys_bits(guest: GuestMap, binding: Binding) -> list[Finding]:
     bits = binding.aperture_bits
-    if guest.machine not in ("q35", "pc") or guest.address_bits is None or bits is None:
+    machine = find_family(guest.machine)
+    if not (machine and machine.bridge) or guest.address_bits is None or bits is None:
         return []
     if guest.address_bits <= bits:
         return []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from planner.layout.model import Layout
 from planner.machine.asked import Asked, HostDevice
-from planner.machine.custom import Custom
+from planner.machine.custom.board import Custom
+from planner.machine.family import family
 from planner.machine.request import MachineRequest, accel_of
 
 __all__ = ["asked_of"]
@@ -32,5 +33,5 @@ def asked_of(layout: Layout) -> Asked:
     return Asked(
         request,
         tuple(HostDevice(name, loc=layout.where(path)) for name, path in devices.items()),
-        board=Custom(layout.regions, layout.windows) if spec.type == "custom" else None,
+        board=Custom(layout.regions, layout.windows) if family(spec.type).drawn else None,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from planner.host.profile import Group, HostProfile
@@ -160,8 +159,3 @@ def candidates(profile: HostProfile) -> list[tuple[str, Group, str]]:
             if not device.class_code.startswith(_BRIDGE)
         ]
     return listed
-
-
-def families() -> Sequence[str]:
-    """Return the machine types a draft can be of."""
-    return ("virt", "q35", "pc")

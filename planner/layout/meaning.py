@@ -12,7 +12,7 @@ from typing import Any
 
 from planner.findings import CODES, Severity
 from planner.graph import Interval, overlaps
-from planner.layout.machine_options import is_known, known_options
+from planner.machine.family import find_family
 from planner.region import Kind, Loc, Origin, Region, Window, WindowKind
 from planner.span import ADDRESS_LIMIT, GIB, MIB, Span
 from planner.text.collect import Collector
@@ -54,10 +54,10 @@ def check(loaded: Loaded, found: Collector) -> Board:
 
 
 def _machine(machine: dict[str, Any], loaded: Loaded, found: Collector) -> None:
-    kind = machine.get("type")
-    if kind is None:
+    family = find_family(machine.get("type", ""))
+    if family is None:
         return
-    if kind == "custom":
+    if family.drawn:
         for key in ("version", "cpu", "options"):
             if machine.get(key):
                 found.report(
@@ -67,15 +67,17 @@ def _machine(machine: dict[str, Any], loaded: Loaded, found: Collector) -> None:
                     help=f"remove '{key}', or name a machine type of QEMU",
                 )
         return
-    known = known_options(kind)
+    known = {*family.options, *family.globals}
     for name in machine.get("options", {}):
-        if is_known(kind, name):
+        # Any driver.property may stand, as -global takes any; the tables refuse what they do not
+        # know the meaning of.
+        if "." in name or name in known:
             continue
         near = nearest(name, known)
         found.report(
             "MM111",
             loaded.locs[f"machine.options.{name}"],
-            f"machine type {kind} has no option '{name[:60]}'",
+            f"machine type {family.name} has no option '{name[:60]}'",
             help=f"write '{near}'" if near else f"known are {', '.join(sorted(known))}",
         )
 
@@ -225,13 +227,13 @@ def _silencers(loaded: Loaded, found: Collector) -> None:
 def _board(machine: dict[str, Any], loaded: Loaded, found: Collector) -> Board:
     board = Board()
     entries: list[dict[str, Any]] = loaded.values.get("regions", [])
-    kind = machine.get("type")
-    if kind is not None and kind != "custom":
+    family = find_family(machine.get("type", ""))
+    if family and not family.drawn:
         if entries:
             found.report(
                 "MM204",
                 loaded.locs["regions"],
-                f"'regions' describe a custom machine; the regions of {kind} are QEMU's own",
+                f"'regions' describe a custom machine; the regions of {family.name} are QEMU's own",
                 help="remove them, or set the machine's type to custom",
             )
         return board
@@ -240,7 +242,7 @@ def _board(machine: dict[str, Any], loaded: Loaded, found: Collector) -> Board:
         _entry(entry, f"regions.{index}", bits, board, loaded, found)
     _overlaps(board, found)
     # An entry without a kind had a wrong one: it may have been meant as the window.
-    if kind == "custom" and not any(entry.get("kind", "ram") == "ram" for entry in entries):
+    if family and not any(entry.get("kind", "ram") == "ram" for entry in entries):
         found.report(
             "MM206",
             loaded.locs.get("regions", loaded.locs.get("machine.type", Loc(found.file, 1, 1))),

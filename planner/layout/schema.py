@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from planner.machine.device_memory import MAX_SLOTS
+from planner.machine.family import LAYOUT_MACHINES
 from planner.text.fields import Field, Items, Record, Words, json_schema
 from planner.text.values import Address, Choice, Count, Device, Size, Text, Version
 
-__all__ = ["KINDS", "LAYOUT", "MACHINES", "SCHEMA_ID", "layout_schema"]
+__all__ = ["KINDS", "LAYOUT", "SCHEMA_ID", "layout_schema"]
 
 #: The `$id` of the schema, and its file beside the layouts, as their modelines name it.
 SCHEMA_ID = "layout-v1.json"
-
-MACHINES = ("virt", "q35", "pc", "custom")
 
 #: Word in a layout → what it is. ``mmio`` and ``io`` are one kind.
 KINDS = {
@@ -32,7 +32,7 @@ _NAME_SAYS = "a name of letters, digits, '-', '_', '.' and '+' that starts with 
 _MACHINE = Record(
     "machine",
     (
-        Field("type", Choice(MACHINES), "machine type", required=True, example="virt"),
+        Field("type", Choice(LAYOUT_MACHINES), "machine type", required=True, example="virt"),
         Field(
             "version",
             Text(r"[0-9]{1,3}\.[0-9]{1,3}", "a QEMU version of two numbers, as in 7.2"),
@@ -62,7 +62,9 @@ _MEMORY = Record(
     (
         Field("size", Size(), "memory at launch", required=True, example="4GiB"),
         Field("max", Size(), "ceiling for memory plugged later", default="size", example="16GiB"),
-        Field("slots", Count(0, 256), "memory slots", default="what the plan needs", example="8"),
+        Field(
+            "slots", Count(0, MAX_SLOTS), "memory slots", default="what the plan needs", example="8"
+        ),
         Field(
             "block",
             Size(),

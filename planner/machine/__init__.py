@@ -1,1 +1,1 @@
-"""What QEMU will do: one module a machine family, its tables citing QEMU's file and version."""
+"""What QEMU will do: one folder a machine family, its tables citing QEMU's file and version."""

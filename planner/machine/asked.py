@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from planner.machine.machine import Machine
-from planner.machine.registry import for_type
+from planner.machine.family import Machine, for_type
 from planner.machine.request import (
     Backend,
     MachineRefusedError,

@@ -26,6 +26,7 @@ class Piece:
     origin: Origin
     priority: int = 0
     doorbell: bool = False
+    boot: bool = False
 
 
 def flatten(pieces: Iterable[Piece]) -> tuple[Region, ...]:
@@ -44,7 +45,7 @@ def flatten(pieces: Iterable[Piece]) -> tuple[Region, ...]:
     seen.sort(key=lambda item: item[0])
     names = unique_names([(piece.name, span.start) for span, piece in seen])
     return tuple(
-        Region(span, name, piece.kind, piece.origin, piece.doorbell)
+        Region(span, name, piece.kind, piece.origin, piece.doorbell, piece.boot)
         for (span, piece), name in zip(seen, names, strict=True)
     )
 

@@ -4,11 +4,91 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum
 
 from planner.machine.request import MachineRefusedError, NotModelledError
+from planner.machine.versions import OLDEST, QemuRelease, show_release
 from planner.span import GIB, KIB, MIB
 
-__all__ = ["MachineOptions", "check_globals", "qemu_bool", "qemu_size", "size_word"]
+__all__ = [
+    "EVERY_MACHINE",
+    "Effect",
+    "MachineOptions",
+    "OptionFact",
+    "check_globals",
+    "facts",
+    "qemu_bool",
+    "qemu_size",
+    "size_word",
+    "split_cpu",
+]
+
+
+class Effect(Enum):
+    """What an option of ``-M`` does to the memory map."""
+
+    #: It moves the map, and the tables read it.
+    MOVES = "moves"
+    NONE = "none"
+    #: Not known, or it needs what lies outside the machine.
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class OptionFact:
+    """An option that machines of QEMU have."""
+
+    effect: Effect
+    #: First QEMU that may have it: those of the tables before it do not.
+    since: QemuRelease = OLDEST
+    #: What a running machine that says so need not be told with; None for options that are not
+    #: asked back, empty text where every value is worth telling.
+    default: bool | int | str | None = None
+
+
+def facts(
+    effect: Effect, names: str | Mapping[str, bool | int | str | None], since: QemuRelease = OLDEST
+) -> dict[str, OptionFact]:
+    """Return a row of options that share effect and version; a mapping gives defaults too."""
+    defaults = dict.fromkeys(names.split()) if isinstance(names, str) else names
+    return {name: OptionFact(effect, since, default) for name, default in defaults.items()}
+
+
+#: Options of every machine: hw/core/machine.c ``machine_class_init()``, ``machine_initfn()``, and
+#: what system/vl.c takes off before (accel, kernel-irqchip, kvm-shadow-mem). They exist as 7.2.22,
+#: 10.0.2 and 11.1.2 say with ``-M TYPE,help`` and ``qom-list /machine``; what is not in 10.0 and is
+#: in 11.1 counts from 10.1 on.
+EVERY_MACHINE: Mapping[str, OptionFact] = {
+    **facts(
+        Effect.NONE,
+        "accel append boot dump-guest-core firmware graphics hmat initrd kernel kernel-irqchip"
+        " mem-merge memory-backend nvdimm-persistence smp suppress-vmdesc usb x-oem-id"
+        " x-oem-table-id",
+    ),
+    **facts(Effect.NONE, "aux-ram-share smp-cache", (10, 0)),
+    **facts(Effect.NONE, "spcr x-change-vmfd-on-reset", (10, 1)),
+    **facts(
+        Effect.UNKNOWN,
+        "confidential-guest-support dt-compatible dtb dumpdtb kvm-shadow-mem memory"
+        " memory-encryption phandle-start",
+    ),
+    **facts(Effect.UNKNOWN, "shim", (10, 0)),
+}
+
+
+def split_cpu(text: str) -> tuple[str, dict[str, str]]:
+    """Split ``-cpu`` text into model and features; ``+x`` and ``-x`` read as ``on`` and ``off``."""
+    name, *parts = text.split(",")
+    features: dict[str, str] = {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if part[:1] in {"+", "-"}:
+            features[part[1:]] = "on" if part[0] == "+" else "off"
+        else:
+            features[key.replace("_", "-")] = value if equals else "on"
+    return name, features
+
 
 _SIZE = re.compile(
     r"(?:0[xX](?P<hex>[0-9a-fA-F]+)|(?P<dec>\d+)(?:\.(?P<frac>\d+))?)(?P<unit>[A-Za-z]?)\Z"
@@ -107,18 +187,30 @@ def check_globals(given: Mapping[str, str], known: Collection[str]) -> None:
 class MachineOptions:
     """The ``-M`` options of one request, read once each and checked for strangers.
 
-    :param known: options the family's tables read.
-    :param neutral: options known not to move the map.
-    :raise NotModelledError: an option is neither.
+    :param known: the family's options.
+    :param qemu: version of the program that is asked.
+    :param machine_type: with its version, as QEMU names it in its refusals.
+    :raise NotModelledError: an option is not in the tables.
+    :raise MachineRefusedError: that QEMU does not have it yet.
     """
 
     def __init__(
-        self, given: Mapping[str, str], known: Collection[str], neutral: Collection[str]
+        self,
+        given: Mapping[str, str],
+        known: Mapping[str, OptionFact],
+        qemu: QemuRelease,
+        machine_type: str,
     ) -> None:
         for name in given:
-            base = name.partition(".")[0]
-            if base not in known and base not in neutral:
+            fact = known.get(name.partition(".")[0])
+            if fact is None or fact.effect is Effect.UNKNOWN:
                 raise NotModelledError(f"machine option '{name}' is not in the machine tables")
+            if qemu < fact.since:
+                raise MachineRefusedError(
+                    f"Property '{machine_type}-machine.{name}' not found",
+                    f"QEMU {show_release(qemu)} has no {name}; leave it out or use"
+                    f" QEMU {show_release(fact.since)}",
+                )
         self._given = given
 
     def text(self, name: str, default: str = "") -> str:

@@ -9,10 +9,10 @@ from planner.machine.request import MachineRefusedError, MachineRequest
 from planner.region import Kind, Origin
 from planner.span import Span, align_up
 
-__all__ = ["boot_pieces", "boot_sizes"]
+__all__ = ["RAM_ROUNDING", "boot_pieces", "boot_sizes"]
 
 #: hw/core/machine.c ``machine_set_mem()``, QEMU 7.2: sizes are rounded up to this.
-_RAM_ROUNDING = 8192
+RAM_ROUNDING = 8192
 
 
 def boot_sizes(request: MachineRequest) -> tuple[int, int]:
@@ -20,7 +20,7 @@ def boot_sizes(request: MachineRequest) -> tuple[int, int]:
 
     :raise MachineRefusedError: they contradict each other.
     """
-    ram = align_up(request.boot_bytes, _RAM_ROUNDING)
+    ram = align_up(request.boot_bytes, RAM_ROUNDING)
     asked = request.max_bytes
     if not asked:
         if request.slots:
@@ -66,6 +66,6 @@ def boot_pieces(request: MachineRequest, name: str, spans: Sequence[Span]) -> It
         while left:
             span = rest[0]
             taken = Span.sized(span.start, min(left, span.size))
-            yield Piece(taken, label, Kind.RAM, origin)
+            yield Piece(taken, label, Kind.RAM, origin, boot=True)
             left -= taken.size
             rest[0:1] = [] if taken.size == span.size else [Span(taken.end, span.end)]

@@ -18,6 +18,7 @@ from enum import StrEnum
 
 from planner.findings import Finding, Party, Severity
 from planner.judge.forbidden import Binding, Forbidden
+from planner.machine.family import find_family
 from planner.region import GuestMap, Loc, Origin, Region, Window, WindowKind
 from planner.span import GIB, MIB, Span, SpanSet, align_up
 from planner.units import show_size
@@ -236,7 +237,8 @@ def _realiser(chosen: Span | None, guest: GuestMap, binding: Binding, machine: S
         return Realiser.ARCHITECTURE
     if at_host:
         return Realiser.HOST
-    if guest.machine == "custom":
+    board = find_family(guest.machine)
+    if board and board.drawn:
         return Realiser.BOARD
     if not machine:
         return Realiser.VIRTIO_IOMMU

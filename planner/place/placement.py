@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from planner.machine.device_memory import MAX_SLOTS
-from planner.machine.machine import Machine
+from planner.machine.family import Machine
 from planner.machine.request import MachineRefusedError, MachineRequest, MemoryDevice
 from planner.region import GuestMap, Region, WindowKind
 from planner.span import ADDRESS_LIMIT, GIB, Span, SpanSet, align_down, align_up
@@ -112,7 +112,7 @@ def _place_variant(
     machine: Machine, request: MachineRequest, demand: Demand, holes: SpanSet
 ) -> Placement | Refusal:
     whole = _built(machine, replace(request, max_bytes=demand.max_total, slots=demand.slots or 0))
-    if isinstance(whole, GuestMap) and not _blocked(machine, whole, holes):
+    if isinstance(whole, GuestMap) and not _blocked(whole, holes):
         return _finish(machine, request, demand, ())
     ceilings = sorted(_ceilings(machine, request, holes), reverse=True)
     if not ceilings:
@@ -155,17 +155,9 @@ def _built(machine: Machine, request: MachineRequest) -> GuestMap | MachineRefus
         return refused
 
 
-def _boot_regions(machine: Machine, guest: GuestMap) -> list[Region]:
-    by_name = {region.name: region for region in guest.regions}
-    return [by_name[name] for name in machine.boot_ram(guest) if name in by_name]
-
-
-def _blocked(machine: Machine, guest: GuestMap, holes: SpanSet) -> Region | None:
+def _blocked(guest: GuestMap, holes: SpanSet) -> Region | None:
     """Return the first boot region over a hole, or None."""
-    for region in _boot_regions(machine, guest):
-        if holes.overlaps(region.span):
-            return region
-    return None
+    return next((region for region in guest.boot_ram if holes.overlaps(region.span)), None)
 
 
 def _walls(guest: GuestMap) -> SpanSet:
@@ -195,10 +187,10 @@ def _ceilings(machine: Machine, request: MachineRequest, holes: SpanSet) -> set[
         guest = _built(machine, replace(request, boot_bytes=size, max_bytes=size, slots=0))
         if not isinstance(guest, GuestMap):
             continue
-        if not _blocked(machine, guest, holes):
+        if not _blocked(guest, holes):
             good.add(size)
         blocked = holes | _walls(guest)
-        boot = _boot_regions(machine, guest)
+        boot = guest.boot_ram
         # Part of boot memory may lie hidden behind a ROM (x86, below 1 MiB): it counts for -m.
         hidden = size - sum(region.span.size for region in boot)
         before = 0
@@ -223,7 +215,7 @@ def _with_boot(
     rest = demand.total - request.boot_bytes
     if not rest:
         outcome = _finish(machine, request, demand, ())
-        return _unless_blocked(machine, outcome, holes)
+        return _unless_blocked(outcome, holes)
     limit = MAX_SLOTS if demand.slots is None else demand.slots
     # The window grows with slots as well; without a wish the least that can be is assumed, so that
     # the pieces still lie inside it when their number is known.
@@ -234,13 +226,13 @@ def _with_boot(
         guest = _built(machine, replace(request, max_bytes=max_bytes, slots=slots))
         if isinstance(guest, MachineRefusedError):
             return refusal or Refusal(Obstacle.MACHINE, guest.message, rest)
-        blocked = _blocked(machine, guest, holes)
+        blocked = _blocked(guest, holes)
         if blocked:
             return Refusal(Obstacle.BOOT, f"'{blocked.name}' is blocked", demand.total)
-        chosen = choose_pieces(_rooms(machine, guest, holes, demand.block), rest, limit)
+        chosen = choose_pieces(_rooms(guest, holes, demand.block), rest, limit)
         if isinstance(chosen, list):
             outcome = _finish(machine, replace(request, max_bytes=max_bytes), demand, tuple(chosen))
-            return _unless_blocked(machine, outcome, holes)
+            return _unless_blocked(outcome, holes)
         refusal = chosen
         window = guest.window(WindowKind.DEVICE_MEMORY)
         if window is None or not (holes | _walls(guest)).gaps(
@@ -262,9 +254,7 @@ def _step(window: Span, holes: SpanSet, missing: int) -> int:
     return align_up(missing + reach.size + max(past, 0), GIB)
 
 
-def _unless_blocked(
-    machine: Machine, outcome: Placement | Refusal, holes: SpanSet
-) -> Placement | Refusal:
+def _unless_blocked(outcome: Placement | Refusal, holes: SpanSet) -> Placement | Refusal:
     """Check the finished map once more: slots and maxmem may have moved something."""
     if isinstance(outcome, Refusal):
         return outcome
@@ -274,11 +264,11 @@ def _unless_blocked(
     return outcome
 
 
-def _rooms(machine: Machine, guest: GuestMap, holes: SpanSet, block: int) -> list[Span]:
+def _rooms(guest: GuestMap, holes: SpanSet, block: int) -> list[Span]:
     """Return the block-aligned free stretches that pieces may be put into, lowest first."""
     kinds = (WindowKind.DEVICE_MEMORY, WindowKind.RAM_WINDOW)
     windows = SpanSet(w.span for w in guest.windows if w.kind in kinds)
-    boot = SpanSet(r.span for r in _boot_regions(machine, guest))
+    boot = SpanSet(region.span for region in guest.boot_ram)
     fixed = SpanSet(r.span for r in guest.regions if not r.kind.must_map)
     rooms = []
     for span in windows - holes - _walls(guest) - boot - fixed:
@@ -334,9 +324,8 @@ def _finish(
     if isinstance(guest, MachineRefusedError):
         return Refusal(Obstacle.MACHINE, guest.message, demand.total)
     names = {device.id for device in devices}
-    boot = tuple(_boot_regions(machine, guest))
     plugged = tuple(region for region in guest.regions if region.name in names)
-    return Placement(final, guest, boot, plugged)
+    return Placement(final, guest, guest.boot_ram, plugged)
 
 
 def largest_total(

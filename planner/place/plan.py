@@ -17,8 +17,8 @@ from planner.judge.verdict import judge_hosts, judge_map
 from planner.layout.asked import asked_of
 from planner.layout.model import Layout
 from planner.layout.silence import apply_silence
-from planner.machine.custom import BOOT_BASE
-from planner.machine.machine import Machine
+from planner.machine.custom.board import BOOT_BASE
+from planner.machine.family import Machine, family
 from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
 from planner.place.doorbell import Doorbell, choose, pin_conflicts, pinned_span
 from planner.place.placement import Demand, Placement, Refusal, max_boot, place
@@ -152,13 +152,8 @@ def _no_machine(error: NotModelledError | MachineRefusedError, loc: Loc | None) 
 
 
 def piece_driver(request: MachineRequest) -> str:
-    """Return the device that pieces of memory become.
-
-    An Arm guest learns of a pc-dimm through ACPI, for which QEMU wants a firmware image
-    (hw/arm/virt.c ``virt_memory_pre_plug()``: "memory hotplug is not enabled: missing acpi-ged
-    device"); virtio-mem does without.
-    """
-    return "virtio-mem-pci" if request.type == "virt" and not request.firmware else "pc-dimm"
+    """Return the device that pieces of memory become."""
+    return family(request.type).piece_driver(acpi=request.firmware)
 
 
 def _as_asked(machine: Machine, request: MachineRequest) -> GuestMap | MachineRefusedError:

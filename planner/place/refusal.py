@@ -9,7 +9,7 @@ from planner.graph import Interval, pileups
 from planner.judge.collision import collisions
 from planner.judge.forbidden import Binding, Forbidden
 from planner.layout.model import Layout
-from planner.machine.machine import Machine
+from planner.machine.family import Machine
 from planner.machine.request import MachineRequest
 from planner.place.placement import Demand, Obstacle, Placement, Refusal, largest_total, place
 from planner.region import GuestMap, Region
@@ -45,17 +45,15 @@ class Case:
                 guilty += [entry for entry in self.binding.forbidden if entry.span == span]
         return guilty
 
-    def ram(self) -> list[Region]:
-        """Return the boot memory as asked, in address order."""
-        if self.asked is None:
-            return []
-        names = set(self.machine.boot_ram(self.asked))
-        return [region for region in self.asked.regions if region.name in names]
+    @property
+    def ram(self) -> tuple[Region, ...]:
+        """The boot memory as asked, in address order."""
+        return self.asked.boot_ram if self.asked else ()
 
     def in_the_way(self) -> list[Forbidden]:
         """Return what the memory as asked meets."""
-        ram = self.ram()
-        return list(dict.fromkeys(m.entry for m in collisions(ram, self.binding.forbidden)))
+        found = collisions(self.ram, self.binding.forbidden)
+        return list(dict.fromkeys(meeting.entry for meeting in found))
 
 
 _CODES = {
@@ -79,7 +77,7 @@ def explain_refusal(case: Case, refusal: Refusal) -> Finding:
         message += f", {show_size(refusal.missing)} are missing"
     if entries:
         message += "; in the way: " + "; ".join(entry.words for entry in entries[:3])
-    ram = case.ram()
+    ram = case.ram
     parties = [*map(Party.of, ram[:1]), *(entry.party for entry in entries[:8])]
     met = pileups(
         (Interval(f"'{region.name}'", region.span) for region in ram),

@@ -22,7 +22,7 @@ from planner.machine.change import (
     SetProperty,
     words_of,
 )
-from planner.machine.machine import Machine
+from planner.machine.family import Machine, family
 from planner.machine.options import size_word
 from planner.machine.request import MachineRefusedError, MachineRequest, MemoryDevice
 from planner.place.placement import Demand, Placement, largest_total, place
@@ -71,8 +71,7 @@ def repair(asked: Asked, binding: Binding) -> Repair:
         guest = machine.build(replace(request, devices=()))
     except MachineRefusedError as refused:
         raise RepairError(f"QEMU refuses the machine: {refused.message}") from None
-    names = set(machine.boot_ram(guest))
-    if any(r.name in names and holes.overlaps(r.span) for r in guest.regions):
+    if any(holes.overlaps(region.span) for region in guest.boot_ram):
         return _replan(request, machine, holes)
     return _move_devices(request, machine, holes)
 
@@ -162,9 +161,9 @@ def narrow(request: MachineRequest, machine: Machine, bits: int) -> Repair:
     :param bits: the narrowest IOMMU's width.
     :raise RepairError: nothing helps, in words.
     """
-    if request.type not in ("q35", "pc"):
+    board = family(request.type)
+    if not board.hole64:
         raise RepairError("the board's high PCI window is where it is")
-    bridge = "q35-pcihost" if request.type == "q35" else "i440FX-pcihost"
     guest = machine.build(request)
     window = guest.window(WindowKind.PCI_MMIO64)
     changes: list[Change] = []
@@ -173,12 +172,12 @@ def narrow(request: MachineRequest, machine: Machine, bits: int) -> Repair:
         if room < GIB:
             raise RepairError(f"memory leaves no room for PCI below {bits} bits")
         words = f"a PCI window of {show_size(room)}"
-        changes.append(SetProperty(f"{bridge}.pci-hole64-size", size_word(room), words))
+        changes.append(SetProperty(board.hole64, size_word(room), words))
     if guest.address_bits is not None and guest.address_bits > bits:
         limit = "host-phys-bits-limit" if request.accel == "kvm" else "phys-bits"
         kept = [
             part
-            for part in (request.cpu or "qemu64").split(",")
+            for part in (request.cpu or board.cpu).split(",")
             if not part.startswith(f"{limit}=")
         ]
         changes.append(SetCpu(",".join([*kept, f"{limit}={bits}"]), f"{bits} address bits"))

@@ -7,12 +7,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from planner.findings import Finding
 from planner.host.profile import HostProfile, Scope
 from planner.host.read import HostUnreadableError, read_host
 from planner.judge.forbidden import Binding, bind
+from planner.machine.family import virtio_mem_extent
 from planner.region import GuestMap, Region, WindowKind
 from planner.span import Span
 from qmp_glue.asks import Asks
@@ -29,12 +29,6 @@ __all__ = [
     "read_live",
     "usable_region",
 ]
-
-#: How much further than asked a virtio-mem device may be used (VIRTIO_MEM_USABLE_EXTENT in
-#: hw/virtio/virtio-mem.c, QEMU 7.2 to 10.x): two of the guest's memory blocks, of 128 MiB on x86.
-_EXTENT: Final = {"x86_64": 256 << 20, "i386": 256 << 20}
-#: Two of 512 MiB on Arm; s390x, which came later, has x86's, but nothing is lost by the larger one.
-_LARGEST_EXTENT: Final = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +63,7 @@ def usable_region(requested: int, size: int, block: int, target: str) -> int:
     """
     if not requested:
         return 0
-    usable = min(size, requested + _EXTENT.get(target, _LARGEST_EXTENT))
+    usable = min(size, requested + virtio_mem_extent(target))
     return min(size, -(-usable // block) * block)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from planner.machine.request import MachineRefusedError, NotModelledError
-from planner.machine.versions import Version, parse_version
+from planner.machine.versions import QemuRelease, parse_version
 from planner.region import GuestMap
 from qmp_glue.argv import ArgvSource
 from qmp_glue.errors import StartError
@@ -31,7 +31,9 @@ _X86_CPUS = [
 _X86_32 = ("qemu32", "pentium3", "486")
 
 
-def draw(rng: random.Random, family: str, program: str, qemu: Version, firmware: Path) -> list[str]:
+def draw(
+    rng: random.Random, family: str, program: str, qemu: QemuRelease, firmware: Path
+) -> list[str]:
     """Return one command line for *program*."""
     words = [program]
     boot = _boot_bytes(rng)
@@ -92,7 +94,7 @@ def _on_off(rng: random.Random) -> str:
     return rng.choice(["on", "off"])
 
 
-def _virt(rng: random.Random, qemu: Version, firmware: Path) -> list[str]:
+def _virt(rng: random.Random, qemu: QemuRelease, firmware: Path) -> list[str]:
     versions = ["virt"] * 4 + [
         "virt-7.2",
         "virt-7.1",
@@ -138,7 +140,7 @@ def _virt(rng: random.Random, qemu: Version, firmware: Path) -> list[str]:
     return words
 
 
-def _pc(rng: random.Random, family: str, qemu: Version, firmware: Path) -> list[str]:
+def _pc(rng: random.Random, family: str, qemu: QemuRelease, firmware: Path) -> list[str]:
     prefix = "pc-q35-" if family == "q35" else "pc-i440fx-"
     numbers = ["7.2", "7.1", "7.0", "6.2", "6.0", "5.2"]
     if qemu < (11, 0):
@@ -264,9 +266,7 @@ def compare(words: Sequence[str], qemu: str) -> Verdict:
     if isinstance(real, str):
         if not isinstance(model, str):
             return Verdict(mapped=False, difference=f"QEMU refuses, the model does not: {real}")
-        # The name of the machine type inside QEMU's words is not the point.
-        key = " ".join(model.split()).split("'virt-machine.")[0]
-        other = "" if key in real else f"QEMU: {real}; the model: {model}"
+        other = "" if " ".join(model.split()) in real else f"QEMU: {real}; the model: {model}"
         return Verdict(mapped=False, other_words=other)
     if isinstance(model, str):
         return Verdict(mapped=True, difference=f"the model refuses, QEMU does not: {model}")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit.strategies import spans
 
-from planner.machine.custom import Custom
+from planner.machine.custom.board import Custom
 from planner.machine.request import MachineRequest
 from planner.place.placement import (
     Demand,

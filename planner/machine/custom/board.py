@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from planner.machine.custom import CUSTOM
 from planner.machine.request import MachineRefusedError, MachineRequest
 from planner.region import GuestMap, Kind, Origin, Region, Window, WindowKind
 from planner.span import MIB, Span, SpanError, SpanSet, align_up
@@ -48,7 +49,7 @@ class Custom:
         ]
         return GuestMap(
             source="layout",
-            machine="custom",
+            machine=CUSTOM.name,
             qemu="",
             regions=(*self.regions, *memory),
             windows=self.windows,
@@ -74,12 +75,8 @@ class Custom:
                 raise MachineRefusedError(
                     f"{show_size(size)} at {base:#x} cover '{region.name}' [{region.span}]"
                 )
-        return Region(span, name, Kind.RAM, Origin("placed in a ram window"))
-
-    def boot_ram(self, guest: GuestMap) -> tuple[str, ...]:
-        """Return the one boot region's name."""
-        del guest
-        return (_BOOT,)
+        origin = Origin("placed in a ram window")
+        return Region(span, name, Kind.RAM, origin, boot=name == _BOOT)
 
     def variants(self, request: MachineRequest, forbidden: SpanSet) -> Iterable[MachineRequest]:
         """Yield boot memory at the start of each free stretch of the windows, lowest first."""

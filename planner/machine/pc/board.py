@@ -12,15 +12,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from planner.machine.cpu import AMD, X86Cpu, split_cpu, x86_cpu
 from planner.machine.device_memory import (
     MAX_SLOTS,
     place_devices,
     plugged_regions,
 )
+from planner.machine.family import Family, Machine
 from planner.machine.flatview import Piece, flatten
-from planner.machine.options import MachineOptions, check_globals, qemu_size
-from planner.machine.pc_devices import (
+from planner.machine.options import MachineOptions, check_globals, qemu_size, split_cpu
+from planner.machine.pc import Q35
+from planner.machine.pc.cpu import AMD, X86Cpu, x86_cpu
+from planner.machine.pc.devices import (
     FOUR_GIB,
     IOAPIC,
     IOMMU_REGISTERS,
@@ -35,67 +37,22 @@ from planner.machine.request import (
     MemoryDevice,
     NotModelledError,
 )
-from planner.machine.versions import Version, machine_version, qemu_version
-from planner.region import GuestMap, Kind, Window, WindowKind
+from planner.machine.versions import QemuRelease, machine_version, qemu_version, show_release
+from planner.region import GuestMap, Window, WindowKind
 from planner.span import ADDRESS_LIMIT, GIB, KIB, MIB, TIB, Span, SpanSet, align_up
 
-__all__ = ["Pc"]
+__all__ = ["machine"]
 
 #: ``AMD_HT_START`` and ``AMD_ABOVE_1TB_START``, hw/i386/pc.c.
 _HT = Span(0xFD_0000_0000, 1 * TIB)
-#: 2.4 and older leave room below the PCI hole out (broken_reserved_end) or know no slots.
-_OLDEST: Version = (2, 5)
 _PAGE = 4 * KIB
 _MAX_PHYS_BITS = 52
 
-_KNOWN = (
-    "max-ram-below-4g",
-    "hpet",
-    "acpi",
-    "cxl",
-    "sgx-epc",
-    "nvdimm",
-)
-_NEUTRAL = (
-    "accel",
-    "append",
-    "aux-ram-share",
-    "boot",
-    "bus-lock-ratelimit",
-    "default-bus-bypass-iommu",
-    "dump-guest-core",
-    "fd-bootchk",
-    "graphics",
-    "hmat",
-    "i8042",
-    "initrd",
-    "kernel",
-    "kernel-irqchip",
-    "mem-merge",
-    "memory-backend",
-    "nvdimm-persistence",
-    "pflash0",
-    "pflash1",
-    "pic",
-    "pit",
-    "sata",
-    "smbios-entry-point-type",
-    "smbus",
-    "smm",
-    "smp",
-    "smp-cache",
-    "suppress-vmdesc",
-    "usb",
-    "vmport",
-    "wdat",
-    "x-oem-id",
-    "x-oem-table-id",
-)
 _MAX_CPUS = 255
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
+class _RamMap:
     """Where boot RAM and what follows it goes."""
 
     #: Bytes of boot RAM from address 0.
@@ -108,59 +65,53 @@ class _Layout:
     cpu: X86Cpu
 
 
-class Pc:
-    """What QEMU makes of ``-M q35`` or ``-M pc``.
+def machine(family: Family) -> Machine:
+    """Return the model of a family."""
+    return _Pc(family)
 
-    :param family: ``q35`` or ``pc``.
-    """
 
-    def __init__(self, family: str) -> None:
-        self.family = family
-        #: Q35_PCI_HOST_HOLE64_SIZE_DEFAULT, include/hw/pci-host/q35.h;
-        #: I440FX_PCI_HOST_HOLE64_SIZE_DEFAULT, include/hw/pci-host/i440fx.h.
-        self._hole64_default = 32 * GIB if family == "q35" else 2 * GIB
-        self._host_bridge = "q35-pcihost" if family == "q35" else "i440FX-pcihost"
+class _Pc:
+    """What QEMU makes of ``-M q35`` or ``-M pc``."""
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
 
     def build(self, request: MachineRequest) -> GuestMap:
-        """Return the map; see :class:`planner.machine.machine.Machine`."""
+        """Return the map; see :class:`planner.machine.family.Machine`."""
         options = self._options(request)
-        layout = self._layout(request, options)
+        ram_map = self._place(request, options)
         ram, ceiling = boot_sizes(request)
         devices = place_devices(
             request.devices,
-            layout.device_memory,
+            ram_map.device_memory,
             ceiling - ram,
             request.slots,
             partial(_check_dimm, options),
         )
-        spans = [Span(0, layout.low)] if layout.low else []
-        if layout.above:
-            spans.append(Span.sized(layout.above_start, layout.above))
-        pieces = [*firmware_pieces(request, machine_version(request, _OLDEST))]
-        pieces += boot_pieces(request, "pc.ram", spans)
+        spans = [Span(0, ram_map.low)] if ram_map.low else []
+        if ram_map.above:
+            spans.append(Span.sized(ram_map.above_start, ram_map.above))
+        pieces = [*firmware_pieces(request, self._version(request))]
+        pieces += boot_pieces(request, self._family.ram, spans)
         pieces += (
             Piece(region.span, region.name, region.kind, region.origin)
             for region in plugged_regions(devices)
         )
-        if request.iommu in IOMMU_REGISTERS and self.family != "q35":
+        if request.iommu in IOMMU_REGISTERS and self._family is not Q35:
             raise MachineRefusedError(
                 "Parameter 'driver' expects a dynamic sysbus device type for the machine",
                 f"{request.iommu} needs -M q35",
             )
-        pieces += board_devices(request, options, layout.cpu)
+        pieces += board_devices(request, options, ram_map.cpu)
         return GuestMap(
             source="model",
-            machine=self.family,
+            machine=self._family.name,
+            target=self._family.targets[0],
             qemu=request.qemu,
             regions=flatten(pieces),
-            windows=tuple(_windows(layout, machine_version(request, _OLDEST))),
-            address_bits=layout.cpu.phys_bits,
+            windows=tuple(_windows(ram_map, self._version(request))),
+            address_bits=ram_map.cpu.phys_bits,
         )
-
-    def boot_ram(self, guest: GuestMap) -> tuple[str, ...]:
-        """Return the names of the boot RAM regions in guest order."""
-        regions = guest.of_kind(Kind.RAM)
-        return tuple(region.name for region in regions if region.origin.text.startswith("boot "))
 
     def variants(self, request: MachineRequest, forbidden: SpanSet) -> Iterable[MachineRequest]:
         """Yield the request, then each lever that could move boot RAM off *forbidden*.
@@ -187,16 +138,16 @@ class Pc:
 
     def _moved_to_1t(self, request: MachineRequest) -> MachineRequest | None:
         """Return the request with a PCI hole that forces the move, or None when nothing can."""
-        if f"{self._host_bridge}.pci-hole64-size" in request.globals:
+        key = self._family.hole64
+        if key in request.globals:
             return None
         try:
             cpu = x86_cpu(request, qemu_version(request))
-            version = machine_version(request, _OLDEST)
+            version = self._version(request)
         except (MachineRefusedError, NotModelledError):
             return None
         if cpu.vendor != AMD or not cpu.long_mode or version < (7, 1):
             return None
-        key = f"{self._host_bridge}.pci-hole64-size"
         moved = replace(request, globals={**request.globals, key: "1T"})
         _, features = split_cpu(request.cpu)
         if "phys-bits" in features or "host-phys-bits" in features:
@@ -207,7 +158,7 @@ class Pc:
         if bits > min(request.address_bits or _MAX_PHYS_BITS, _MAX_PHYS_BITS):
             return None
         if bits > cpu.phys_bits:
-            moved = replace(moved, cpu=f"{request.cpu or 'qemu64'},phys-bits={bits}")
+            moved = replace(moved, cpu=f"{request.cpu or self._family.cpu},phys-bits={bits}")
         return moved
 
     def default_block(self, request: MachineRequest) -> int:
@@ -216,15 +167,21 @@ class Pc:
         arch/x86/mm/init_64.c ``probe_memory_block_size()``, 6.1: 128 MiB while boot memory ends
         below 64 GiB, above that the largest of 128 MiB to 2 GiB that its end is aligned to.
         """
-        layout = self._layout(request, self._options(request))
-        end = layout.above_start + layout.above if layout.above else layout.low
+        ram_map = self._place(request, self._options(request))
+        end = ram_map.above_start + ram_map.above if ram_map.above else ram_map.low
         if end < 64 * GIB:
             return 128 * MIB
         return next(size * MIB for size in (2048, 1024, 512, 256, 128) if not end % (size * MIB))
 
+    def _version(self, request: MachineRequest) -> QemuRelease:
+        return machine_version(request, self._family.oldest)
+
     def _options(self, request: MachineRequest) -> MachineOptions:
-        options = MachineOptions(request.options, _KNOWN, _NEUTRAL)
-        check_globals(request.globals, [f"{self._host_bridge}.pci-hole64-size"])
+        machine_type = self._family.machine_type(show_release(self._version(request)))
+        options = MachineOptions(
+            request.options, self._family.options, qemu_version(request), machine_type
+        )
+        check_globals(request.globals, self._family.globals)
         if options.flag("cxl", default=False) or "sgx-epc" in options:
             raise NotModelledError("CXL and SGX memory are not in the machine tables")
         most = request.max_cpus or request.cpus
@@ -234,18 +191,18 @@ class Pc:
 
     def _low_bytes(self, ram: int, limit: int) -> int:
         """Return how much of boot RAM starts at address 0; a limit of 0 means none is set."""
-        if self.family == "q35":
+        if self._family is Q35:
             low = 0x8000_0000 if ram >= 0xB000_0000 else 0xB000_0000
             return min(ram, low, limit or low)
         limit = limit or 0xE000_0000
         low = min(limit, 0xC000_0000) if ram >= limit else limit
         return min(ram, low)
 
-    def _layout(self, request: MachineRequest, options: MachineOptions) -> _Layout:
+    def _place(self, request: MachineRequest, options: MachineOptions) -> _RamMap:
         limit = _split_limit(options)
         ram, ceiling = boot_sizes(request)
         qemu = qemu_version(request)
-        version = machine_version(request, _OLDEST)
+        version = self._version(request)
         cpu = x86_cpu(request, qemu)
         low = self._low_bytes(ram, limit)
         if low > IOAPIC:
@@ -253,16 +210,16 @@ class Pc:
                 f"boot RAM up to {low:#x} covers the interrupt controllers at {IOAPIC:#x}"
             )
         hole_size = self._hole64_size(request)
-        layout = _above_4g(FOUR_GIB, ram - low, ceiling - ram, request.slots, hole_size)
-        layout = replace(layout, low=low, cpu=cpu)
+        ram_map = _above_4g(FOUR_GIB, ram - low, ceiling - ram, request.slots, hole_size)
+        ram_map = replace(ram_map, low=low, cpu=cpu)
         if (
             cpu.vendor == AMD
             and version >= (7, 1)
-            and (_max_used(layout, qemu, version) >= _HT.start)
+            and (_max_used(ram_map, qemu, version) >= _HT.start)
         ):
-            layout = _above_4g(_HT.end, ram - low, ceiling - ram, request.slots, hole_size)
-            layout = replace(layout, low=low, cpu=cpu)
-        used = _max_used(layout, qemu, version)
+            ram_map = _above_4g(_HT.end, ram - low, ceiling - ram, request.slots, hole_size)
+            ram_map = replace(ram_map, low=low, cpu=cpu)
+        used = _max_used(ram_map, qemu, version)
         last = (1 << cpu.phys_bits) - 1
         if last < used:
             raise MachineRefusedError(
@@ -270,22 +227,22 @@ class Pc:
                 f"give -cpu phys-bits={used.bit_length()}, or lower memory, maxmem, slots or"
                 " pci-hole64-size",
             )
-        if request.slots > MAX_SLOTS and layout.device_memory:
+        if request.slots > MAX_SLOTS and ram_map.device_memory:
             raise MachineRefusedError(
                 f"unsupported amount of memory slots: {request.slots}",
                 f"ask for at most {MAX_SLOTS} slots",
             )
-        if ceiling % _PAGE and layout.device_memory:
+        if ceiling % _PAGE and ram_map.device_memory:
             raise MachineRefusedError(
                 f"maximum memory size must by aligned to multiple of {_PAGE} bytes",
                 f"round maxmem to {align_up(ceiling, _PAGE):#x}",
             )
-        return layout
+        return ram_map
 
     def _hole64_size(self, request: MachineRequest) -> int:
-        key = f"{self._host_bridge}.pci-hole64-size"
+        key = self._family.hole64
         text = request.globals.get(key)
-        return self._hole64_default if text is None else qemu_size(key, text)
+        return self._family.hole64_bytes if text is None else qemu_size(key, text)
 
 
 def _split_limit(options: MachineOptions) -> int:
@@ -299,7 +256,7 @@ def _split_limit(options: MachineOptions) -> int:
     return limit
 
 
-def _above_4g(start: int, above: int, room: int, slots: int, hole_size: int) -> _Layout:
+def _above_4g(start: int, above: int, room: int, slots: int, hole_size: int) -> _RamMap:
     """Lay out what follows the low part: RAM, device memory, the 64-bit PCI hole."""
     end = start + above
     device_memory = None
@@ -314,25 +271,25 @@ def _above_4g(start: int, above: int, room: int, slots: int, hole_size: int) -> 
     if not 0 < hole_size <= ADDRESS_LIMIT - hole_start:
         raise NotModelledError(f"a 64-bit PCI hole of {hole_size:#x} bytes")
     hole = Span.sized(hole_start, hole_size)
-    return _Layout(0, above, start, device_memory, hole, X86Cpu("", True, 0))
+    return _RamMap(0, above, start, device_memory, hole, X86Cpu("", True, 0))
 
 
-def _max_used(layout: _Layout, qemu: Version, version: Version) -> int:
+def _max_used(ram_map: _RamMap, qemu: QemuRelease, version: QemuRelease) -> int:
     """Return the highest address in use: ``pc_max_used_gpa()``.
 
     What it says of 32-bit CPUs changed in 8.2, and stays old for machine types up to 8.1.
     """
-    cpu = layout.cpu
-    hole_last = layout.hole64.last
+    cpu = ram_map.cpu
+    hole_last = ram_map.hole64.last
     if qemu < (8, 2):
         return (1 << cpu.phys_bits) - 1 if cpu.phys_bits <= 32 else hole_last
     if cpu.long_mode:
         return hole_last
     if version <= (8, 1):
         return (1 << cpu.phys_bits) - 1
-    if layout.device_memory:
-        return layout.device_memory.last
-    return layout.above_start + layout.above - 1
+    if ram_map.device_memory:
+        return ram_map.device_memory.last
+    return ram_map.above_start + ram_map.above - 1
 
 
 def _check_dimm(options: MachineOptions, device: MemoryDevice) -> None:
@@ -348,16 +305,16 @@ def _check_dimm(options: MachineOptions, device: MemoryDevice) -> None:
         )
 
 
-def _windows(layout: _Layout, version: Version) -> Iterable[Window]:
-    hole32 = Span(layout.low, IOAPIC) if layout.low < IOAPIC else None
+def _windows(ram_map: _RamMap, version: QemuRelease) -> Iterable[Window]:
+    hole32 = Span(ram_map.low, IOAPIC) if ram_map.low < IOAPIC else None
     if hole32:
         where = cite("pc.c, PCI_HOST_PROP_PCI_HOLE_START of the host bridge")
         yield Window(hole32, "pci-mmio32", WindowKind.PCI_MMIO32, where)
-    if layout.device_memory:
+    if ram_map.device_memory:
         where = cite("pc.c pc_get_device_memory_range()")
-        yield Window(layout.device_memory, "device-memory", WindowKind.DEVICE_MEMORY, where)
+        yield Window(ram_map.device_memory, "device-memory", WindowKind.DEVICE_MEMORY, where)
     # Up to 2.10 the window is only as large as the BARs in it: pc_compat_2_10, x-pci-hole64-fix.
     if version > (2, 10):
         where = cite("pc.c pc_pci_hole64_start()")
-        hole = Span(layout.hole64.start, align_up(layout.hole64.end, GIB))
+        hole = Span(ram_map.hole64.start, align_up(ram_map.hole64.end, GIB))
         yield Window(hole, "pci-mmio64", WindowKind.PCI_MMIO64, where)

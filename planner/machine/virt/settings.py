@@ -7,65 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from planner.machine.cpu import ArmCpu, arm_cpu
+from planner.machine.family import Family
 from planner.machine.options import MachineOptions, check_globals
 from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
-from planner.machine.versions import Version, machine_version, qemu_version
+from planner.machine.versions import QemuRelease, machine_version, qemu_version, show_release
+from planner.machine.virt.cpu import ArmCpu, arm_cpu
 from planner.span import GIB
 
 __all__ = ["GICV2_MAX_CPUS", "Settings", "gic_version", "msi_controller", "settle"]
 
 _DEFAULT_HIGH_MMIO = 512 * GIB
-_OLDEST: Version = (2, 8)
 GICV2_MAX_CPUS = 8
-
-_KNOWN = (
-    "gic-version",
-    "highmem",
-    "highmem-ecam",
-    "highmem-mmio",
-    "highmem-redists",
-    "highmem-mmio-size",
-    "compact-highmem",
-    "its",
-    "msi",
-    "iommu",
-    "virtualization",
-    "mte",
-    "nvdimm",
-    "secure",
-    "acpi",
-    "virtio-mmio-transports",
-)
-_NEUTRAL = (
-    "accel",
-    "append",
-    "aux-ram-share",
-    "boot",
-    "default-bus-bypass-iommu",
-    "dtb-kaslr-seed",
-    "dtb-randomness",
-    "dump-guest-core",
-    "firmware",
-    "graphics",
-    "hmat",
-    "initrd",
-    "kernel",
-    "kernel-irqchip",
-    "kvm-type",
-    "mem-merge",
-    "memory-backend",
-    "nvdimm-persistence",
-    "pflash0",
-    "pflash1",
-    "ras",
-    "smp",
-    "smp-cache",
-    "suppress-vmdesc",
-    "usb",
-    "x-oem-id",
-    "x-oem-table-id",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +25,8 @@ class Settings:
     """What the options and versions decide before any address is computed."""
 
     options: MachineOptions
-    qemu: Version
-    version: Version
+    qemu: QemuRelease
+    version: QemuRelease
     cpu: ArmCpu
     pa_bits: int
     tcg_its: bool
@@ -86,17 +38,17 @@ class Settings:
     gic: int = 0
 
 
-def settle(request: MachineRequest) -> Settings:
+def settle(family: Family, request: MachineRequest) -> Settings:
     """Decide everything but the GIC version, which QEMU settles after the memory map.
 
     :raise MachineRefusedError: QEMU would refuse an option.
     :raise NotModelledError: the tables do not know one.
     """
     qemu = qemu_version(request)
-    version = machine_version(request, _OLDEST)
-    options = MachineOptions(request.options, _KNOWN, _NEUTRAL)
-    check_globals(request.globals, ())
-    _check_options(options, qemu)
+    version = machine_version(request, family.oldest)
+    machine_type = family.machine_type(show_release(version))
+    options = MachineOptions(request.options, family.options, qemu, machine_type)
+    check_globals(request.globals, family.globals)
     if request.iommu not in {"", "virtio-iommu-pci"}:
         raise NotModelledError(f"-device {request.iommu} on virt is not in the machine tables")
     pa_bits, cpu = _address_bits(request, options, qemu)
@@ -116,28 +68,6 @@ def settle(request: MachineRequest) -> Settings:
     )
 
 
-#: First QEMU with an option: the 7.2 and 10.0 sources, and what 11.1 lists.
-_SINCE: dict[str, Version] = {
-    "compact-highmem": (8, 0),
-    "highmem-ecam": (8, 0),
-    "highmem-mmio": (8, 0),
-    "highmem-redists": (8, 0),
-    "highmem-mmio-size": (10, 0),
-    "msi": (11, 0),
-    "virtio-mmio-transports": (11, 0),
-}
-
-
-def _check_options(options: MachineOptions, qemu: Version) -> None:
-    for name, since in _SINCE.items():
-        if name in options and qemu < since:
-            raise MachineRefusedError(
-                f"Property 'virt-machine.{name}' not found",
-                f"QEMU {qemu[0]}.{qemu[1]} has no {name}; leave it out or use"
-                f" QEMU {since[0]}.{since[1]}",
-            )
-
-
 def _high_mmio_size(options: MachineOptions) -> int:
     """Return ``highmem-mmio-size`` in bytes: ``virt_set_highmem_mmio_size()``, QEMU 10.0."""
     size = options.size("highmem-mmio-size", _DEFAULT_HIGH_MMIO)
@@ -152,7 +82,7 @@ def _high_mmio_size(options: MachineOptions) -> int:
 
 
 def _address_bits(
-    request: MachineRequest, options: MachineOptions, qemu: Version
+    request: MachineRequest, options: MachineOptions, qemu: QemuRelease
 ) -> tuple[int, ArmCpu]:
     """Return the width ``virt_set_memmap()`` works with, and the CPU."""
     if request.accel == "kvm":
@@ -176,7 +106,7 @@ def _address_bits(
     return (bits if options.flag("highmem", default=True) else 32), cpu
 
 
-def gic_version(request: MachineRequest, options: MachineOptions, qemu: Version) -> int:
+def gic_version(request: MachineRequest, options: MachineOptions, qemu: QemuRelease) -> int:
     """Return 2, 3 or 4 as ``finalize_gic_version()`` decides with TCG."""
     text = options.text("gic-version")
     el2 = options.flag("virtualization", default=False)
@@ -201,9 +131,9 @@ def gic_version(request: MachineRequest, options: MachineOptions, qemu: Version)
     return 2 if qemu < (8, 0) or most <= GICV2_MAX_CPUS else 3
 
 
-def msi_controller(plan: Settings) -> str:
+def msi_controller(settings: Settings) -> str:
     """Return ``gicv2m``, ``its`` or ``off``: ``create_gic()``, and ``msi=`` as 11.1 takes it."""
-    options = plan.options
+    options = settings.options
     asked = options.text("msi")
     if asked not in {"", "auto", "gicv2m", "its", "off"}:
         raise MachineRefusedError(
@@ -211,14 +141,14 @@ def msi_controller(plan: Settings) -> str:
         )
     its = options.flag("its", default=True)
     # With msi= QEMU 11.1 no longer looks at its=; alone, its=on there means msi=its.
-    if not asked and plan.qemu >= (11, 0) and "its" in options and its:
+    if not asked and settings.qemu >= (11, 0) and "its" in options and its:
         asked = "its"
-    if asked == "its" and plan.gic == 2:
+    if asked == "its" and settings.gic == 2:
         raise MachineRefusedError(
             "GICv2 + ITS is an invalid configuration.", "use gic-version=3 or msi=gicv2m"
         )
     if asked in {"gicv2m", "off"}:
         return asked
-    if plan.gic == 2:
+    if settings.gic == 2:
         return "gicv2m"
-    return "its" if plan.tcg_its and (asked or its) else "off"
+    return "its" if settings.tcg_its and (asked or its) else "off"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from planner.machine.flatview import Piece
 from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
-from planner.machine.virt_settings import Settings
+from planner.machine.virt.settings import Settings
 from planner.region import Kind, Origin, Window, WindowKind
 from planner.span import MIB, Span
 
@@ -42,57 +42,59 @@ def redist_capacity(span: Span | None, gic: int) -> int:
     return span.size // stride if span else 0
 
 
-def board_pieces(request: MachineRequest, plan: Settings, high: High, msi: str) -> Iterable[Piece]:
+def board_pieces(
+    request: MachineRequest, settings: Settings, high: High, msi: str
+) -> Iterable[Piece]:
     """Yield every device of the board, in the order QEMU adds them.
 
-    :param msi: the MSI controller, as :func:`~planner.machine.virt_settings.msi_controller` says.
+    :param msi: the MSI controller, as :func:`~planner.machine.virt.settings.msi_controller` says.
     """
     # With TrustZone the first flash is in the secure world's own view (virt_flash_map()).
-    if not plan.options.flag("secure", default=False):
+    if not settings.options.flag("secure", default=False):
         yield _io(0x0000_0000, 64 * MIB, "virt.flash0", "base_memmap[VIRT_FLASH]", Kind.ROMD)
     yield _io(0x0400_0000, 64 * MIB, "virt.flash1", "base_memmap[VIRT_FLASH]", Kind.ROMD)
-    yield from _gic(request, plan, high)
+    yield from _gic(request, settings, high)
     yield from _doorbell(msi)
     yield _io(0x0900_0000, 0x1000, "pl011", "base_memmap[VIRT_UART]")
     yield _io(0x0901_0000, 0x1000, "pl031", "base_memmap[VIRT_RTC]")
     yield _io(0x0902_0000, 8, "fwcfg.data", "base_memmap[VIRT_FW_CFG]")
     yield _io(0x0902_0008, 2, "fwcfg.ctl", "base_memmap[VIRT_FW_CFG]")
     yield _io(0x0902_0010, 8, "fwcfg.dma", "base_memmap[VIRT_FW_CFG]")
-    if plan.ged:
+    if settings.ged:
         yield _io(0x0908_0000, 4, "acpi-ged", "base_memmap[VIRT_ACPI_GED]")
         # create_acpi_ged() asks for the register block only where slots exist.
         if request.slots:
             yield _io(0x0907_0000, 0x18, "acpi-mem-hotplug", "base_memmap[VIRT_PCDIMM_ACPI]")
     else:
         yield _io(0x0903_0000, 0x1000, "pl061", "base_memmap[VIRT_GPIO]")
-    if plan.options.text("iommu", "none") == "smmuv3":
+    if settings.options.text("iommu", "none") == "smmuv3":
         yield _io(0x0905_0000, 0x2_0000, "arm-smmuv3", "base_memmap[VIRT_SMMU]")
-    elif plan.options.text("iommu", "none") != "none":
+    elif settings.options.text("iommu", "none") != "none":
         raise MachineRefusedError("Invalid iommu value", "Valid values are none, smmuv3.")
-    if plan.options.flag("nvdimm", default=False):
+    if settings.options.flag("nvdimm", default=False):
         yield _io(0x0909_0000, 4, "nvdimm-acpi-io", "base_memmap[VIRT_NVDIMM_ACPI]")
-    transports = plan.options.text("virtio-mmio-transports", "32")
+    transports = settings.options.text("virtio-mmio-transports", "32")
     if not transports.isdecimal() or int(transports) > 32:
         raise NotModelledError(f"virtio-mmio-transports={transports}")
     for index in range(int(transports)):
         yield _io(0x0A00_0000 + 0x200 * index, 0x200, "virtio-mmio", "base_memmap[VIRT_MMIO]")
-    yield from _pcie(plan, high)
+    yield from _pcie(settings, high)
 
 
-def _gic(request: MachineRequest, plan: Settings, high: High) -> Iterable[Piece]:
+def _gic(request: MachineRequest, settings: Settings, high: High) -> Iterable[Piece]:
     """Yield the interrupt controller's registers: hw/intc/arm_gic*.c, QEMU 7.2."""
-    if plan.gic == 2:
+    if settings.gic == 2:
         yield _io(0x0800_0000, 0x1000, "gic_dist", "base_memmap[VIRT_GIC_DIST]")
         yield _io(0x0801_0000, 0x2000, "gic_cpu", "base_memmap[VIRT_GIC_CPU]")
-        if plan.options.flag("virtualization", default=False):
+        if settings.options.flag("virtualization", default=False):
             yield _io(0x0803_0000, 0x1000, "gic_viface", "base_memmap[VIRT_GIC_HYP]")
             yield _io(0x0804_0000, 0x2000, "gic_vcpu", "base_memmap[VIRT_GIC_VCPU]")
     else:
         yield _io(0x0800_0000, 0x1_0000, "gicv3_dist", "base_memmap[VIRT_GIC_DIST]")
         # GICv4's two more frames are there only with LPIs, which come with the TCG ITS
         # (hw/intc/arm_gicv3_common.c gicv3_redist_size()).
-        stride = 0x4_0000 if plan.gic == 4 and plan.tcg_its else 0x2_0000
-        first = min(request.cpus, redist_capacity(REDIST, plan.gic))
+        stride = 0x4_0000 if settings.gic == 4 and settings.tcg_its else 0x2_0000
+        first = min(request.cpus, redist_capacity(REDIST, settings.gic))
         row = "base_memmap[VIRT_GIC_REDIST]"
         yield _io(REDIST.start, first * stride, "gicv3_redist_region[0]", row)
         rest = request.cpus - first
@@ -112,15 +114,15 @@ def _doorbell(msi: str) -> Iterable[Piece]:
         yield replace(_io(0x0809_0000, 0x1_0000, "translation", row), doorbell=True)
 
 
-def _pcie(plan: Settings, high: High) -> Iterable[Piece]:
+def _pcie(settings: Settings, high: High) -> Iterable[Piece]:
     # Up to virt-6.0 the windows answer nothing where no BAR is: hw/core/machine.c hw_compat_6_0,
     # gpex-pcihost allow-unmapped-accesses.
-    filled = plan.version > (6, 0)
+    filled = settings.version > (6, 0)
     if filled:
         yield _io(MMIO32.start, MMIO32.size, "gpex_mmio_window", "base_memmap[VIRT_PCIE_MMIO]")
         yield _io(0x3EFF_0000, 0x1_0000, "gpex_ioport_window", "base_memmap[VIRT_PCIE_PIO]")
     # A 32-bit guest's firmware cannot reach the high ECAM (machvirt_init()).
-    high_ecam = high.ecam if plan.cpu.aarch64 or not plan.firmware else None
+    high_ecam = high.ecam if settings.cpu.aarch64 or not settings.firmware else None
     ecam = high_ecam or LOW_ECAM
     row = "extended_memmap[VIRT_HIGH_PCIE_ECAM]" if high_ecam else "base_memmap[VIRT_PCIE_ECAM]"
     yield _io(ecam.start, ecam.size, "pcie-mmcfg-mmio", row)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from planner.machine.cpu import X86Cpu
 from planner.machine.flatview import Piece
 from planner.machine.options import MachineOptions
+from planner.machine.pc.cpu import X86Cpu
 from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
-from planner.machine.versions import Version
+from planner.machine.versions import QemuRelease
 from planner.region import Kind, Origin
 from planner.span import GIB, KIB, MIB, Span
 
@@ -58,7 +58,7 @@ IOMMU_REGISTERS: Mapping[str, tuple[int, int, str, str]] = {
 }
 
 
-def firmware_pieces(request: MachineRequest, version: Version) -> Iterable[Piece]:
+def firmware_pieces(request: MachineRequest, version: QemuRelease) -> Iterable[Piece]:
     """Yield ROMs: hw/i386/pc_sysfw.c, hw/i386/x86.c ``x86_bios_rom_init()``, QEMU 7.2.
 
     They sit in PCI memory, below RAM in priority; PAM aliases lift the last MiB's part above it.
@@ -84,7 +84,7 @@ def firmware_pieces(request: MachineRequest, version: Version) -> Iterable[Piece
     yield Piece(Span(MIB - isa, MIB), "pc.bios", Kind.ROM, origin, priority=1)
 
 
-def _flash(sizes: tuple[int | None, ...], version: Version) -> Iterable[Piece]:
+def _flash(sizes: tuple[int | None, ...], version: QemuRelease) -> Iterable[Piece]:
     origin = cite("pc_sysfw.c pc_system_flash_map()")
     top = FOUR_GIB
     for unit, size in enumerate(sizes):

@@ -1,9 +1,7 @@
-"""What a ``-cpu`` model says about addresses: width, vendor, 64-bit mode.
+"""What an x86 ``-cpu`` model says about addresses: width, vendor, 64-bit mode.
 
-Read from the programs themselves (QEMU 7.2.22, 10.0.2 and 11.1.2, TCG): for Arm the width that
-``virt_set_memmap()`` names when it is asked for too much (target/arm/ptw.c ``arm_pamax()``), for
-x86 the properties that ``query-cpu-model-expansion`` reports (target/i386/cpu.c
-``builtin_x86_defs[]``).
+Read from the programs themselves (QEMU 7.2.22, 10.0.2 and 11.1.2, TCG): the properties that
+``query-cpu-model-expansion`` reports (target/i386/cpu.c ``builtin_x86_defs[]``).
 """
 
 from __future__ import annotations
@@ -12,74 +10,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from planner.machine.options import qemu_bool
+from planner.machine.options import qemu_bool, split_cpu
 from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
-from planner.machine.versions import Version
+from planner.machine.versions import QemuRelease
 
-__all__ = ["AMD", "ArmCpu", "X86Cpu", "arm_cpu", "split_cpu", "x86_cpu"]
+__all__ = ["AMD", "X86Cpu", "x86_cpu"]
 
 #: ``CPUID_VENDOR_AMD``, target/i386/cpu.h; ``IS_AMD_CPU()`` compares with it alone.
 AMD = "AuthenticAMD"
 _INTEL, _HYGON, _CENTAUR = "GenuineIntel", "HygonGenuine", "CentaurHauls"
 #: ``TCG_PHYS_ADDR_BITS`` and ``TARGET_PHYS_ADDR_SPACE_BITS``, target/i386/cpu.h and cpu-param.h.
 _DEFAULT_PHYS_BITS, _MAX_PHYS_BITS = 40, 52
-
-
-@dataclass(frozen=True, slots=True)
-class ArmCpu:
-    """An Arm model that the virt board takes."""
-
-    #: Physical address bits.
-    pa_bits: int
-    aarch64: bool = True
-    #: First QEMU known to take it on the virt board.
-    since: Version = (7, 2)
-
-
-_ARM: Mapping[str, ArmCpu] = {
-    "a64fx": ArmCpu(40),
-    "cortex-a7": ArmCpu(40, aarch64=False),
-    "cortex-a15": ArmCpu(40, aarch64=False),
-    "cortex-a35": ArmCpu(40),
-    "cortex-a53": ArmCpu(40),
-    "cortex-a55": ArmCpu(40, since=(10, 0)),
-    "cortex-a57": ArmCpu(44),
-    "cortex-a72": ArmCpu(44),
-    "cortex-a76": ArmCpu(40),
-    "cortex-a710": ArmCpu(40, since=(10, 0)),
-    "max": ArmCpu(52),
-    "neoverse-n1": ArmCpu(48),
-    "neoverse-n2": ArmCpu(48, since=(10, 0)),
-    "neoverse-v1": ArmCpu(48, since=(10, 0)),
-}
-
-
-def split_cpu(text: str) -> tuple[str, dict[str, str]]:
-    """Split ``-cpu`` text into model and features; ``+x`` and ``-x`` read as ``on`` and ``off``."""
-    name, *parts = text.split(",")
-    features: dict[str, str] = {}
-    for part in parts:
-        key, equals, value = part.partition("=")
-        if part[:1] in {"+", "-"}:
-            features[part[1:]] = "on" if part[0] == "+" else "off"
-        else:
-            features[key.replace("_", "-")] = value if equals else "on"
-    return name, features
-
-
-def arm_cpu(text: str, qemu: Version) -> ArmCpu:
-    """Return the facts of an Arm ``-cpu`` text; empty text is virt's default.
-
-    :raise NotModelledError: the model is not in the table, or not for that QEMU.
-    """
-    name, features = split_cpu(text or "cortex-a15")
-    if features.get("aarch64", "on") not in {"on", "true", "yes"}:
-        raise NotModelledError("a CPU with aarch64=off is not in the machine tables")
-    found = _ARM.get(name)
-    if found is None or qemu < found.since:
-        shown = f"{qemu[0]}.{qemu[1]}"
-        raise NotModelledError(f"CPU '{name}' on QEMU {shown} is not in the machine tables")
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +78,7 @@ def _models() -> dict[str, _Model]:
 _X86 = _models()
 
 
-def x86_cpu(request: MachineRequest, qemu: Version) -> X86Cpu:
+def x86_cpu(request: MachineRequest, qemu: QemuRelease) -> X86Cpu:
     """Return the facts of an x86 ``-cpu`` text; empty text is the PC's default, qemu64.
 
     :raise MachineRefusedError: QEMU would refuse the width.
@@ -184,7 +125,7 @@ def _x86_model(name: str, request: MachineRequest, features: Mapping[str, str]) 
     return _X86[base]
 
 
-def _check_width(asked: int, qemu: Version) -> None:
+def _check_width(asked: int, qemu: QemuRelease) -> None:
     """Check ``phys-bits``; 11.1 knows no upper bound, and wraps from 64 on."""
     if qemu >= (11, 0):
         if asked > 63:
