@@ -149,10 +149,13 @@ async def _other_machine(session: Asks, planned: Planned, real: GuestMap) -> lis
     wanted, request, running = machine_word(planned.request), planned.request, real.machine_type
     found: list[Finding] = []
     if real.machine != request.type or (request.version and running != wanted):
+        record, shown = family(request.type), running or real.machine
+        if real.target not in record.targets and record.matches(shown):
+            shown, wanted = f"{shown} of {real.target}", f"{wanted} of {record.targets[0]}"
         found.append(
             Finding(
                 "MM606",
-                f"the running QEMU is a {running or real.machine}, the plan is for {wanted}",
+                f"the running QEMU is a {shown}, the plan is for {wanted}",
                 help="name the QEMU that was started from this plan",
             )
         )

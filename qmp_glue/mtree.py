@@ -1,4 +1,4 @@
-"""``info mtree -f`` of QEMU 7.2 to 11.1, read into regions.
+"""``info mtree -f`` of every QEMU that the machine tables know, read into regions.
 
 The text holds one block for each distinct flat view, headed by the address spaces that use it. The
 one of address space ``memory`` is what the CPUs and VFIO see. QEMU 11.1 prints the PCI windows as

@@ -39,7 +39,8 @@ async def read_map(session: Asks, source: str, notes: Iterable[str] = ()) -> Gue
     machine = str(await session.get("/machine", "type") or "").removesuffix("-machine")
     cpu = await _cpu(session)
     target = str(cpu.get("target", ""))
-    family = recognise(machine, target)
+    # Without a CPU to tell the target, the type alone: a PC's windows must not be missed.
+    family = recognise(machine, target or None)
     devices = await read_memory_devices(session)
     ids = {(device.memdev, device.span.start): device.id for device in devices if device.id}
     regions = parse_mtree(await session.text("info mtree -f"), ids)

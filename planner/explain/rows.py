@@ -1,8 +1,8 @@
 """The table of messages: pattern, what is meant, why, what to do; special rows before general ones.
 
-Messages are those of QEMU 7.2 to 11.1 (hw/vfio, hw/i386/pc.c, hw/arm/virt.c, hw/mem), of
-cloud-hypervisor, libvirt's copies of QEMU's, and those of Linux 5.4 to 7.2 (drivers/iommu,
-drivers/vfio, mm/memory_hotplug.c).
+Messages are those of the QEMUs that the machine tables know (hw/vfio, hw/i386/pc.c, hw/arm/virt.c,
+hw/mem), of cloud-hypervisor, libvirt's copies of QEMU's, and those of Linux 5.4 to 7.2
+(drivers/iommu, drivers/vfio, mm/memory_hotplug.c).
 """
 
 from __future__ import annotations

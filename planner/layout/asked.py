@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from planner.layout.model import Layout
 from planner.machine.asked import Asked, HostDevice
-from planner.machine.custom.board import Custom
-from planner.machine.family import family
+from planner.machine.family import Machine, family
 from planner.machine.request import MachineRequest, accel_of
 
 __all__ = ["asked_of"]
@@ -33,5 +32,11 @@ def asked_of(layout: Layout) -> Asked:
     return Asked(
         request,
         tuple(HostDevice(name, loc=layout.where(path)) for name, path in devices.items()),
-        board=Custom(layout.regions, layout.windows) if family(spec.type).drawn else None,
+        board=_drawn(layout) if family(spec.type).drawn else None,
     )
+
+
+def _drawn(layout: Layout) -> Machine:
+    from planner.machine.custom.board import Custom  # noqa: PLC0415  # only where one is drawn
+
+    return Custom(layout.regions, layout.windows)

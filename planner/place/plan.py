@@ -17,7 +17,7 @@ from planner.judge.verdict import judge_hosts, judge_map
 from planner.layout.asked import asked_of
 from planner.layout.model import Layout
 from planner.layout.silence import apply_silence
-from planner.machine.custom.board import BOOT_BASE
+from planner.machine.custom import BOOT_BASE
 from planner.machine.family import Machine, family
 from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
 from planner.place.doorbell import Doorbell, choose, pin_conflicts, pinned_span

@@ -142,16 +142,21 @@ def test_probe_model_and_live_print_one_document(running: tuple[list[str], Path]
 
 @pytest.mark.qemu
 @pytest.mark.parametrize(
-    ("program", "machine", "region"),
+    ("program", "machine", "family", "region"),
     [
-        ("qemu-system-x86_64", "microvm", "microvm.ram@0x0"),
-        ("qemu-system-aarch64", "sbsa-ref", "sbsa-ref.ram"),
-        ("qemu-system-riscv64", "virt", "riscv_virt_board.ram"),
-        ("qemu-system-loongarch64", "virt", "loongarch.ram@0x0"),
+        ("qemu-system-x86_64", "microvm", "microvm", "microvm.ram@0x0"),
+        ("qemu-system-aarch64", "sbsa-ref", "sbsa-ref", "sbsa-ref.ram"),
+        ("qemu-system-arm", "virt", "virt", "mach-virt.ram"),
+        ("qemu-system-riscv64", "virt", "riscv-virt", "riscv_virt_board.ram"),
+        ("qemu-system-loongarch64", "virt", "loongarch-virt", "loongarch.ram@0x0"),
     ],
 )
-def test_boards_without_tables_go_by_probe(program: str, machine: str, region: str) -> None:
+def test_boards_without_tables_go_by_probe(
+    program: str, machine: str, family: str, region: str
+) -> None:
     found = probe([program, "-M", machine, "-m", "2G"]).map
+    assert found.machine == family
+    assert found.target == program.removeprefix("qemu-system-")
     names = {item.name for item in found.regions}
     assert region in names or any(name.startswith(region.partition("@")[0]) for name in names)
 

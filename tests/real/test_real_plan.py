@@ -119,6 +119,19 @@ def test_a_step_that_fails_says_what_stands(tmp_path: Path) -> None:
         assert "cannot be taken back before the guest runs" in result.stdout
 
 
+@pytest.mark.parametrize("target", ["riscv64", "loongarch64"])
+def test_a_virt_of_another_architecture_is_another_machine(target: str, tmp_path: Path) -> None:
+    plan = plan_file("arm-guest-on-amd", tmp_path)
+    with paused_qemu([f"qemu-system-{target}", "-M", "virt", "-m", "2944M"]) as address:
+        for command in ("verify", "apply"):
+            result = guestmap(command, plan, "--qmp", address)
+            assert code_of(result) == 1
+            assert (
+                f"error[MM606] other-machine: the running QEMU is a virt of {target}, the plan is"
+                " for virt-7.2 of aarch64\n"
+            ) in result.stdout
+
+
 def test_another_machine_is_refused(tmp_path: Path) -> None:
     plan = plan_file("arm-guest-on-amd", tmp_path)
     with paused_qemu(["qemu-system-x86_64", "-M", "q35", "-m", "128M"]) as address:

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from planner.machine.custom import CUSTOM
+from planner.machine.custom import BOOT_BASE, CUSTOM
 from planner.machine.request import MachineRefusedError, MachineRequest
 from planner.region import GuestMap, Kind, Origin, Region, Window, WindowKind
 from planner.span import MIB, Span, SpanError, SpanSet, align_up
 from planner.units import show_size
 
-__all__ = ["BOOT_BASE", "Custom"]
+__all__ = ["Custom"]
 
-#: Option of a request for this machine: where boot memory starts, chosen by ``variants``.
-BOOT_BASE = "boot-base"
 _BOOT = "ram"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from planner.machine.options import qemu_bool, split_cpu
+from planner.machine.pc import Q35
 from planner.machine.request import MachineRefusedError, MachineRequest, NotModelledError
 from planner.machine.versions import QemuRelease
 
@@ -84,7 +85,7 @@ def x86_cpu(request: MachineRequest, qemu: QemuRelease) -> X86Cpu:
     :raise MachineRefusedError: QEMU would refuse the width.
     :raise NotModelledError: the model is not in the table, or only the host knows.
     """
-    name, features = split_cpu(request.cpu or "qemu64")
+    name, features = split_cpu(request.cpu or Q35.cpu)
     model = _x86_model(name, request, features)
     vendor = features.get("vendor", model.vendor)
     if request.accel == "kvm" and "vendor" not in features:

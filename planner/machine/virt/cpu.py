@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from planner.machine.options import split_cpu
 from planner.machine.request import NotModelledError
 from planner.machine.versions import OLDEST, QemuRelease, show_release
+from planner.machine.virt import VIRT
 
 __all__ = ["ArmCpu", "arm_cpu"]
 
@@ -50,7 +51,7 @@ def arm_cpu(text: str, qemu: QemuRelease) -> ArmCpu:
 
     :raise NotModelledError: the model is not in the table, or not for that QEMU.
     """
-    name, features = split_cpu(text or "cortex-a15")
+    name, features = split_cpu(text or VIRT.cpu)
     if features.get("aarch64", "on") not in {"on", "true", "yes"}:
         raise NotModelledError("a CPU with aarch64=off is not in the machine tables")
     found = _ARM.get(name)
