@@ -13,7 +13,7 @@ from planner.cli import options
 from planner.cli.complete import findings
 from planner.cli.exits import Command, Exit, FailedError
 from planner.cli.output import print_json, say, tell
-from planner.cli.sources import read_bytes
+from planner.cli.sources import read_pieces
 from planner.draw.paint import Paint, painter
 from planner.findings import CODES, span_json
 from planner.text.words import nearest
@@ -119,9 +119,8 @@ def _log(what: str, hosts: tuple[str, ...], *, as_json: bool, color: bool) -> Ex
     from planner.explain.symptoms import Symptom, recognise  # noqa: PLC0415  # only for logs
     from planner.host.read import read_host  # noqa: PLC0415
 
-    data, _ = read_bytes(what)
     profiles = [read_host(path) for path in hosts]
-    symptoms: list[Symptom] = recognise(data.decode("utf-8", errors="replace"), profiles)
+    symptoms: list[Symptom] = recognise(read_pieces(what), profiles)
     if as_json:
         print_json(
             {"format": "guestmap/explain", "version": 1, "symptoms": [*map(_json, symptoms)]}

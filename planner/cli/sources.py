@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
 
 from planner.cli.exits import FailedError
 from planner.findings import About, Finding
 from planner.layout.model import Silence
 from planner.text.files import MOST_BYTES, checked_length, read_file
 
-__all__ = ["STDIN", "judge_text", "looks_like_profile", "read_bytes"]
+__all__ = ["STDIN", "judge_text", "looks_like_profile", "read_bytes", "read_pieces"]
 
 #: How findings name standard input.
 STDIN = "<stdin>"
 
+#: Of a log of any length no more than this is kept.
+_PIECE_BYTES = 1 << 20
 _PROFILE = re.compile(rb"^(?:host|groups):", re.MULTILINE)
 _LAYOUT = re.compile(rb"^(?:machine|memory):", re.MULTILINE)
 
@@ -30,6 +36,21 @@ def read_bytes(path: str) -> tuple[bytes, str]:
         return read_file(path), path
     except OSError as error:
         raise FailedError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_pieces(path: str) -> Iterator[str]:
+    """Yield a text of any length piece by piece; what is no UTF-8 in it is replaced.
+
+    :raise FailedError: it cannot be read.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    try:
+        with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as file:
+            while data := file.read(_PIECE_BYTES):
+                yield decoder.decode(data)
+    except OSError as error:
+        raise FailedError(f"{path} cannot be read: {error.strerror}") from error
+    yield decoder.decode(b"", final=True)
 
 
 def looks_like_profile(data: bytes) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["ROWS", "Row"]
+__all__ = ["ROWS", "WORDS", "Row"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def _row(
     only_with: tuple[str, ...] = (),
     mapped: bool = False,
 ) -> Row:
-    compiled = re.compile(pattern, re.IGNORECASE)
+    compiled = re.compile(pattern, re.IGNORECASE | re.ASCII)
     return Row(id, compiled, title, cause, remedy, codes, only_with, mapped)
 
 
@@ -63,6 +63,26 @@ _FIRMWARE = (
 _UNSAFE = (
     "switch interrupt remapping on in the firmware; where the guest is trusted, load"
     " vfio_iommu_type1 (or iommufd) with allow_unsafe_interrupts=1"
+)
+
+#: A line that has none of these (lower case) matches no row; most lines of a log have none.
+WORDS = (
+    "addressing",
+    "attach",
+    "container",
+    "dma",
+    "enough space",
+    "hotplug",
+    "interrupt",
+    "iommu",
+    "memory",
+    "must be aligned",
+    "phys-bits",
+    "reserved",
+    "rmrr",
+    "smmu",
+    "viable",
+    "vfio",
 )
 
 #: From special to general: the first that matches a line is its answer.

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from planner.explain.rows import ROWS, Row
+from planner.explain.rows import ROWS, WORDS, Row
 from planner.host.profile import HostProfile, Scope
 from planner.judge.forbidden import Forbidden, bind
 from planner.span import ADDRESS_LIMIT, Span
@@ -24,6 +24,8 @@ __all__ = ["Symptom", "recognise"]
 _MAX_LINE = 2000
 #: The same message often comes once for each device and boot.
 _MAX_SYMPTOMS = 50
+#: What another line may say that decides between rows.
+_DECIDING = {word for row in ROWS for word in row.only_with}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,33 +42,90 @@ class Symptom:
     verdicts: tuple[str, ...] = ()
 
 
-def recognise(text: str, hosts: Iterable[HostProfile] = ()) -> list[Symptom]:
+def recognise(text: str | Iterable[str], hosts: Iterable[HostProfile] = ()) -> list[Symptom]:
     """Find the known messages in a log; equal ones (same words, same range) once.
 
+    :param text: the log, or its pieces in order, cut anywhere; no more than one is kept.
     :param hosts: profiles to check addresses and devices against.
     """
-    listed = tuple(hosts)
-    lowered = text.lower()
-    found: dict[tuple[str, Span | None, tuple[str, ...]], Symptom] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        for row, match in _matches(line[:_MAX_LINE], lowered):
-            span = _span(match)
-            devices = tuple(dict.fromkeys(find_pci(line[:_MAX_LINE])))
-            key = (row.id, span, devices)
-            if key not in found and len(found) < _MAX_SYMPTOMS:
-                verdicts = tuple(_verdicts(row, span, devices, listed))
-                found[key] = Symptom(number, line.strip(), row, span, devices, verdicts)
-            break  # rows stand from special to general: the first that fits is the answer
-    return list(found.values())
-
-
-def _matches(line: str, lowered: str) -> Iterator[tuple[Row, re.Match[str]]]:
-    for row in ROWS:
-        if row.only_with and not any(word in lowered for word in row.only_with):
+    said: set[str] = set()
+    found: dict[tuple[str, Span | None, tuple[str, ...]], _Message] = {}
+    for first, block in _whole_lines([text] if isinstance(text, str) else text):
+        lowered = block.lower()
+        said |= {word for word in _DECIDING if word in lowered}
+        if not any(word in lowered for word in WORDS):
             continue
+        for number, line in enumerate(block.split("\n"), first):
+            message = _message(number, line[:_MAX_LINE])
+            if message and (message.key in found or len(found) < _MAX_SYMPTOMS):
+                found.setdefault(message.key, message)
+    listed = tuple(hosts)
+    symptoms: dict[tuple[str, Span | None, tuple[str, ...]], Symptom] = {}
+    for message in found.values():
+        row, span = message.decide(said)
+        if row:
+            verdicts = tuple(_verdicts(row, span, message.devices, listed))
+            symptom = Symptom(message.line, message.text, row, span, message.devices, verdicts)
+            symptoms.setdefault((row.id, span, message.devices), symptom)
+    return list(symptoms.values())
+
+
+def _whole_lines(pieces: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Cut at the ends of lines: the number of a block's first line, and the block without its end.
+
+    Of a line that does not end only what is looked at is kept.
+    """
+    number, rest = 1, ""
+    for piece in pieces:
+        block, end, tail = piece.rpartition("\n")
+        if end:
+            yield number, rest + block
+            number += block.count("\n") + 1
+            rest = tail[:_MAX_LINE]
+        else:
+            rest = (rest + tail)[:_MAX_LINE]
+    yield number, rest
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A line with a known message; which one may hang on what the rest of the log says."""
+
+    line: int
+    text: str
+    #: From special to general: the first that fits the whole log is the answer.
+    matches: tuple[tuple[Row, Span | None], ...]
+    devices: tuple[str, ...]
+
+    @property
+    def key(self) -> tuple[str, Span | None, tuple[str, ...]]:
+        """What makes two messages equal."""
+        row, span = self.matches[0]
+        return row.id, span, self.devices
+
+    def decide(self, said: set[str]) -> tuple[Row, Span | None] | tuple[None, None]:
+        """Choose the row, when all of the log has been read."""
+        for row, span in self.matches:
+            if not row.only_with or said & set(row.only_with):
+                return row, span
+        return None, None
+
+
+def _message(number: int, line: str) -> _Message | None:
+    lowered = line.lower()
+    if not any(word in lowered for word in WORDS):
+        return None
+    matches: list[tuple[Row, Span | None]] = []
+    for row in ROWS:
         match = row.pattern.search(line)
         if match:
-            yield row, match
+            matches.append((row, _span(match)))
+            if not row.only_with:
+                break
+    if not matches:
+        return None
+    devices = tuple(dict.fromkeys(find_pci(line)))
+    return _Message(number, line.strip(), tuple(matches), devices)
 
 
 def _span(match: re.Match[str]) -> Span | None:

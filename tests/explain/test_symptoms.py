@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
+from typing import cast
 
 import pytest
 from click.testing import Result
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit import ROOT, Golden, cli_runner
 
 from planner.cli import explain
-from planner.explain.rows import ROWS
+from planner.explain import symptoms
+from planner.explain.rows import ROWS, WORDS, Row
 from planner.explain.symptoms import recognise
 from planner.findings import CODES
 from planner.host.read import read_host
@@ -188,6 +194,78 @@ def test_device_with_a_direct_region_is_named() -> None:
         [profile],
     )
     assert "has direct [0x791f4000-0x791f7fff]" in symptom.verdicts[0]
+
+
+def test_what_decides_may_come_in_another_piece() -> None:
+    eperm = "vfio: failed to set iommu for container: Operation not permitted\n"
+    rmrr = "vfio-pci 0000:04:00.1: DMAR: Device is ineligible due to platform RMRR requirement\n"
+    assert [symptom.row.id for symptom in recognise([eperm, "\n", rmrr])] == ["eperm-rmrr"]
+    assert [symptom.row.id for symptom in recognise([rmrr, "\n", eperm])] == ["eperm-rmrr"]
+    assert [symptom.row.id for symptom in recognise([eperm, "\n"])] == ["eperm-interrupts"]
+
+
+LOG = "boot\r\n" + "".join(f"é{said}\r\n\n" for said in list(SAID)[:12]) + "no end: vfio"
+
+
+@given(st.lists(st.integers(0, len(LOG)), max_size=12))
+def test_pieces_may_be_cut_anywhere(cuts: list[int]) -> None:
+    ends = sorted({0, len(LOG), *cuts})
+    assert recognise(LOG[a:b] for a, b in pairwise(ends)) == recognise(LOG)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+@settings(max_examples=40)
+@given(st.data())
+def test_a_line_that_matches_has_one_of_the_words(row: Row, data: st.DataObject) -> None:
+    """Lines without them are not looked at; every way to match a row is drawn."""
+    line = data.draw(st.from_regex(row.pattern)).lower()
+    assert any(word in line for word in WORDS), line
+
+
+def test_a_journal_is_read_in_bounded_memory() -> None:
+    """32 MB come in pieces that differ, one of them a line of 8 MB; few are held at a time."""
+    size = 1 << 18
+
+    def pieces() -> Iterator[str]:
+        for number in range(64):
+            yield f"{number} host kernel: nothing\n" * (size // 25)
+        for number in range(64):
+            yield f"{number} vfio " * (size // 8)
+        yield f"\n{MAP.format('0x40000000', '0x1000')}\n"
+
+    tracemalloc.start()
+    try:
+        (symptom,) = recognise(pieces())
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert symptom.line == 64 * (size // 25) + 2
+    assert most < 32 * size
+
+
+def test_the_work_grows_as_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Characters that patterns are searched in, for a journal and for four of them."""
+    searched = 0
+
+    class Counting:
+        def __init__(self, pattern: re.Pattern[str]) -> None:
+            self.pattern = pattern
+
+        def search(self, text: str) -> re.Match[str] | None:
+            nonlocal searched
+            searched += len(text)
+            return self.pattern.search(text)
+
+    rows = [replace(row, pattern=cast("re.Pattern[str]", Counting(row.pattern))) for row in ROWS]
+    monkeypatch.setattr(symptoms, "ROWS", rows)
+    lines = ["host systemd: started", "vfio-pci 0000:01:00.0: enabling device", *SAID]
+    journal = "\n".join(lines) + "\n"
+    counts = []
+    for times in (10, 40):
+        searched = 0
+        recognise([journal] * times)
+        counts.append(searched)
+    assert counts[1] == 4 * counts[0] > 0
 
 
 @given(st.text(max_size=200))
