@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from kit import cli_runner
+from kit.real import paused_qemu
 
 from planner.cli.map import command
 from qmp_glue import session
@@ -86,22 +84,11 @@ def test_somebody_else_there(
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[tuple[list[str], Path]]:
-    """Start a paused QEMU with a monitor of its own, as a user would."""
-    program = shutil.which("qemu-system-x86_64")
-    assert program, "qemu-system-x86_64 is not installed; scripts/test installs it"
-    path = tmp_path / "qmp"
-    words = [program, "-M", "q35", "-m", "256M,slots=1,maxmem=1G", "-display", "none"]
-    monitor = ["-nodefaults", "-S", "-qmp", f"unix:{path},server=on,wait=off"]
-    with subprocess.Popen([*words, *monitor]) as process:
-        try:
-            for _ in range(1000):
-                if path.exists():
-                    break
-                time.sleep(0.01)
-            yield words, path
-        finally:
-            process.kill()
+def running() -> Iterator[tuple[list[str], Path]]:
+    """Start a paused QEMU with a monitor of its own."""
+    words = ["qemu-system-x86_64", "-M", "q35", "-m", "256M,slots=1,maxmem=1G"]
+    with paused_qemu(words) as address:
+        yield words, Path(address.removeprefix("unix:"))
 
 
 @pytest.mark.qemu
