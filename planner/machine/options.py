@@ -67,7 +67,9 @@ EVERY_MACHINE: Mapping[str, OptionFact] = {
         " x-oem-table-id",
     ),
     **facts(Effect.NONE, "aux-ram-share smp-cache", (10, 0)),
-    **facts(Effect.NONE, "spcr x-change-vmfd-on-reset", (10, 1)),
+    **facts(Effect.NONE, "spcr", (10, 1)),
+    # Proposed in January 2026 only, after 10.2.
+    **facts(Effect.NONE, "x-change-vmfd-on-reset", (11, 0)),
     **facts(
         Effect.UNKNOWN,
         "confidential-guest-support dt-compatible dtb dumpdtb kvm-shadow-mem memory"
