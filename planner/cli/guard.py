@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 import click
 
 from planner.cli import options
 from planner.cli.complete import files
-from planner.cli.exits import Command, Exit, FailedError
+from planner.cli.exits import Command, Exit
 from planner.cli.output import tell
 from planner.host.profile import Scope
 from qmp_glue.addresses import MonitorAddress
 from qmp_glue.guard.emulator import become_qemu
 from qmp_glue.guard.listening import listen_fds
 from qmp_glue.guard.policy import Policy, PolicyOptions
-from qmp_glue.guard.record import GuardRecord, Metrics
+from qmp_glue.guard.record import GuardRecord, Lines, Metrics
 from qmp_glue.guard.service import GuardOptions, Outcome, run
 
 __all__ = ["command"]
@@ -148,23 +145,9 @@ def command(
         refuse_second=second == "refuse",
     )
     policy = Policy(PolicyOptions(host=host, scope=scope, steer=steer, fail_open=fail_open))
-    with _log(log) as out:
-        record = GuardRecord(out, Metrics(Path(metrics) if metrics else None))
-        outcome = asyncio.run(run(how, policy, record))
-    return _exit(outcome)
-
-
-@contextlib.contextmanager
-def _log(path: str | None) -> Iterator[TextIO | None]:
-    if path is None:
-        yield None
-        return
-    try:
-        file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115  # closed below
-    except OSError as error:
-        raise FailedError(f"{path} cannot be written: {error.strerror}") from error
-    with file:
-        yield file
+    counters = Metrics(Path(metrics) if metrics else None, vm=str(place or ""))
+    record = GuardRecord(Lines.to_file(log) if log else None, counters)
+    return _exit(asyncio.run(run(how, policy, record)))
 
 
 def _exit(outcome: Outcome) -> Exit:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Final
 
 from planner.findings import Severity
 from planner.judge.hotplug import judge_device
 from planner.region import WindowKind
+from qmp_glue.guard.aside import aside
 from qmp_glue.guard.assigned import named_by
 from qmp_glue.guard.case import Case
 from qmp_glue.guard.memory import MEMORY_ADDRESS, plug_memory
@@ -59,7 +59,7 @@ async def add_netdev(case: Case, arguments: dict[str, Json]) -> Verdict:
 
 
 async def _assign(case: Case, arguments: dict[str, Json]) -> Verdict:
-    device = await asyncio.to_thread(named_by, arguments, case.peer, case.options.sysfs)
+    device = await aside("the host device", named_by, arguments, case.peer, case.options.sysfs)
     live = await case.live()
     findings = judge_device(live.guest, await case.binding_of(device))
     if any(finding.severity is Severity.ERROR for finding in findings):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from planner.region import GuestMap, Region, WindowKind
 from planner.span import Span
 from qmp_glue.asks import Asks
 from qmp_glue.errors import GlueError
+from qmp_glue.guard.aside import aside
 from qmp_glue.guard.assigned import Assigned, UnknownDeviceError, assigned_now
 from qmp_glue.guard.verdicts import CannotJudgeError
 from qmp_glue.reading import PluggedMemory, read_map, read_memory_devices
@@ -152,7 +152,7 @@ async def host_binding(
     """
     try:
         # A host with a thousand groups takes tens of milliseconds: events must not wait for it.
-        host = await asyncio.to_thread(read_host, source)
+        host = await aside(f"the host's facts at {source}", read_host, source)
     except (HostUnreadableError, OSError, ValueError) as exc:
         raise CannotJudgeError(f"the host's facts cannot be read: {exc}") from exc
     if not host.groups and any(finding.code != "MM307" for finding in _errors(host)):

@@ -8,6 +8,7 @@ answered, everything forwarded before it has been, too: that is what :meth:`Moni
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 import socket
@@ -58,6 +59,8 @@ class Monitor(Asks):
         #: Capabilities QEMU offers.
         self.offered: frozenset[str] = frozenset()
         self.name = "the monitor"
+        #: QEMU's ``-name``, empty without one.
+        self.vm = ""
         #: QEMU's process, as far as it is known.
         self.peer = Peer(pid or _qemu_or_none(self._link.peer_pid()))
 
@@ -99,6 +102,9 @@ class Monitor(Asks):
         self.version = QemuVersion.read(told.get("version"), self.name)
         enable = sorted(self.offered & {"oob"})
         await self.execute("qmp_capabilities", {"enable": enable}, timeout)
+        with contextlib.suppress(CommandError, AttributeError):
+            told = await self.execute("query-name", seconds=timeout)
+            self.vm = str(told.get("name", ""))
 
     def close(self) -> None:
         """Leave QEMU alone; its monitor is free for another client."""

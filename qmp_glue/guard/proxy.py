@@ -102,7 +102,8 @@ class Middlebox:
             await monitor.open(None if pid else _GREETING_SECONDS)
             self._monitor = monitor
             monitor.on_drained(self._flow)
-            self._journal.event("qemu", greeting=monitor.greeting.decode("utf-8", "replace"))
+            greeting = monitor.greeting.decode("utf-8", "replace")
+            self._journal.event("qemu", greeting=greeting, vm=monitor.vm)
             if ready:
                 await ready()
             self._accept()

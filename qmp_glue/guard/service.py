@@ -70,7 +70,7 @@ async def run(options: GuardOptions, judge: Judge, record: GuardRecord) -> Outco
         does not answer as QEMU does.
     :raise FileError: the metrics cannot be written.
     """
-    record.metrics.write()
+    record.metrics.start()
     listener = _listener(options)
     try:
         guard = _Guard(options, listener, judge, record)

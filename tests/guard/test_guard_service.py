@@ -19,48 +19,12 @@ from typing import Any
 
 import pytest
 from kit import ROOT
-from kit.guard import Vm, listening, running, wait_for
+from kit.guard import HOLE, Q35, Vm, guestmap, program, running, up, wait_for
 from labkit.qmp import Client
 
 from planner.span import GIB, MIB
 
 pytestmark = pytest.mark.qemu
-
-Q35 = ("-M", "q35", "-m", "256M,slots=8,maxmem=8G")
-HOLE = (
-    "/sys/kernel/iommu_groups/3/reserved_regions:0x0000000100000000 0x000000013fffffff reserved\n"
-)
-
-
-@contextlib.contextmanager
-def program(*args: object, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """Run ``guestmap`` in the background."""
-    # No pipes: a QEMU that outlives its guard would keep them open.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "planner.cli", *map(str, args)],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-
-
-def guestmap(*args: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "planner.cli", *map(str, args)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -74,12 +38,6 @@ def host(tmp_path: Path) -> Path:
     path = tmp_path / "host.txt"
     path.write_text(HOLE)
     return path
-
-
-def up(process: subprocess.Popen[Any], path: Path | str) -> None:
-    wait_for(lambda: listening(path) or process.poll() is not None, "listening")
-    if process.poll() is not None:
-        pytest.fail(f"the guard ended with {process.returncode}")
 
 
 def test_the_socket_is_private_and_goes_with_the_guard(tmp_path: Path, vm: Vm) -> None:
@@ -154,7 +112,7 @@ def test_systemd_hears_that_all_is_well(tmp_path: Path, vm: Vm) -> None:
     environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "300000"}
     with (
         notify,
-        program("guard", "--qmp", vm.qmp, "--listen", path, **environment) as process,
+        program("guard", "--qmp", vm.qmp, "--listen", path, environment=environment) as process,
     ):
         while not {"READY", "WATCHDOG", "STATUS"} <= set(heard):
             heard |= dict(line.split("=", 1) for line in notify.recv(4096).decode().splitlines())
@@ -238,9 +196,9 @@ def test_a_qemu_of_its_own_and_its_record(tmp_path: Path, host: Path) -> None:
     assert all(re.fullmatch("[0-9a-f]{16}", line["map"]) for line in judged)
     assert judged[0]["map"] == judged[1]["map"] != judged[2]["map"]
     text = metrics.read_text()
-    assert 'guestmap_guard_judged_total{verdict="refuse"} 1' in text
-    assert 'guestmap_guard_judged_total{verdict="steer"} 1' in text
-    assert 'guestmap_guard_judgement_seconds_bucket{le="+Inf"} 6' in text
+    assert f'guestmap_guard_judged_total{{vm="unix:{path}",verdict="refuse"}} 1' in text
+    assert f'guestmap_guard_judged_total{{vm="unix:{path}",verdict="steer"}} 1' in text
+    assert f'guestmap_guard_judgement_seconds_bucket{{vm="unix:{path}",le="+Inf"}} 6' in text
     assert [entry.name for entry in tmp_path.glob(".guard.prom*")] == []
 
 

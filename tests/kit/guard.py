@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from kit import ROOT
 from qmp_glue.addresses import MonitorAddress, connect
 from qmp_glue.asks import Asks
 from qmp_glue.guard.proxy import Middlebox
 from qmp_glue.guard.verdicts import Judge, Pass, Peer, Verdict
 
 PATIENCE = 20.0
+Q35 = ("-M", "q35", "-m", "256M,slots=8,maxmem=8G")
+HOLE = (
+    "/sys/kernel/iommu_groups/3/reserved_regions:0x0000000100000000 0x000000013fffffff reserved\n"
+)
 
 
 class Everything:
@@ -156,3 +165,43 @@ def running(thing: Vm | Guard) -> Iterator[Any]:
         yield thing
     finally:
         thing.stop()
+
+
+@contextlib.contextmanager
+def program(
+    *args: object, stderr: int | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Run ``guestmap`` in the background."""
+    # No pipes: a QEMU that outlives its guard would keep them open.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "planner.cli", *map(str, args)],
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def guestmap(*args: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "planner.cli", *map(str, args)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def up(process: subprocess.Popen[Any], path: Path | str) -> None:
+    wait_for(lambda: listening(path) or process.poll() is not None, "listening")
+    if process.poll() is not None:
+        pytest.fail(f"the guard ended with {process.returncode}")
