@@ -2,8 +2,9 @@
 
 libvirt listens at a socket of its own making and hands QEMU the descriptor
 (``-chardev socket,id=charmonitor,fd=N,server=on,wait=off -mon chardev=charmonitor,mode=control``,
-src/qemu/qemu_command.c ``qemuBuildChardevCommand()``, libvirt 9.0). The guard keeps that descriptor
-and gives QEMU one end of a socket pair instead. This process becomes QEMU, so that the pid libvirt
+src/qemu/qemu_command.c ``qemuBuildChardevCommand()``, libvirt 9.0; ``-object monitor-qmp`` in the
+place of ``-mon``, libvirt 12.8 with QEMU 11.1). The guard keeps that descriptor and gives QEMU one
+end of a socket pair instead. This process becomes QEMU, so that the pid libvirt
 watches, confines and kills is QEMU's; the guard is what is forked off.
 """
 
@@ -65,17 +66,13 @@ def take_over(argv: Sequence[str]) -> Takeover | None:
     :raise StartError: QEMU would run a guest, and has no such monitor, or more than one.
     """
     options = options_of(argv)
-    control = [
-        words.get("chardev", "")
-        for option, value, _ in options
-        if option == "-mon" and (words := words_of(value, "chardev")).get("mode") == "control"
-    ]
+    control = [_controlled(option, value) for option, value, _ in options]
     found = [
         Takeover(tuple(argv), place, words["id"], int(words["fd"]))
         for option, value, place in options
         if option == "-chardev"
         and value.startswith("socket,")
-        and (words := words_of(value)).get("id") in control
+        and (words := words_of(value)).get("id", "") in filter(None, control)
         and words.get("fd", "").isdecimal()
         and words.get("server") == "on"
     ]
@@ -89,9 +86,21 @@ def take_over(argv: Sequence[str]) -> Takeover | None:
         return None
     raise StartError(
         f"{argv[0]} is given {len(found)} control monitors at listening descriptors (-chardev"
-        " socket,id=ID,fd=N,server=on -mon chardev=ID,mode=control); the guard takes over one",
+        " socket,id=ID,fd=N,server=on -mon chardev=ID,mode=control, or -object"
+        " monitor-qmp,chardev=ID); the guard takes over one",
         _HELP,
     )
+
+
+def _controlled(option: str, value: str) -> str:
+    """Return the id of the chardev that an option makes a control monitor of; empty for none."""
+    if option == "-mon":
+        words = words_of(value, "chardev")
+        wanted = words.get("mode") == "control"
+    else:
+        words = words_of(value, "qom-type") if option == "-object" else {}
+        wanted = words.get("qom-type") == "monitor-qmp"
+    return words.get("chardev", "") if wanted else ""
 
 
 def become_qemu(argv: Sequence[str]) -> Handover:

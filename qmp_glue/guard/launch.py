@@ -15,7 +15,7 @@ import socket
 from collections.abc import Sequence
 from typing import Final
 
-from planner.argv.keyval import KeyvalError, parse_keyval
+from planner.argv.keyval import KeyvalError, is_json, parse_json, parse_keyval
 from qmp_glue.addresses import MonitorAddress, connect
 from qmp_glue.errors import StartError
 from qmp_glue.guard.listening import listen
@@ -74,9 +74,9 @@ def other_monitors(argv: Sequence[str], guarded: str = "") -> list[str]:
 
 
 def words_of(value: str, implied: str = "") -> dict[str, str]:
-    """Read an option's ``key=value`` words; none of a value that QEMU would refuse."""
+    """Read an option's ``key=value`` words, or JSON; none of a value that QEMU would refuse."""
     try:
-        return parse_keyval(value, implied)
+        return parse_json(value) if is_json(value) else parse_keyval(value, implied)
     except KeyvalError:
         return {}
 

@@ -43,6 +43,27 @@ def test_the_monitor_becomes_a_connected_descriptor() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "monitor",
+    [
+        # libvirt 12.8 with QEMU 11.1, and the same as key=value.
+        '{"qom-type":"monitor-qmp","id":"monitor","chardev":"charmonitor"}',
+        "monitor-qmp,id=monitor,chardev=charmonitor",
+    ],
+)
+def test_the_monitor_may_be_an_object(monitor: str) -> None:
+    chardev = ("-chardev", "socket,id=charmonitor,fd=17,server=on,wait=off")
+    hmp = ("-object", '{"qom-type":"monitor-hmp","id":"h","chardev":"charserial0"}')
+    backend = ("-object", "memory-backend-ram,id=charmonitor,size=1M")
+    argv = ["qemu", *CONSOLE, *hmp, *backend, *chardev, "-object", monitor]
+    taken = take_over(argv)
+    assert taken is not None
+    assert taken.listen_fd == 17
+    changed = taken.command(7)
+    assert changed[argv.index(chardev[1])] == "socket,id=charmonitor,fd=7"
+    assert changed[-1] == monitor
+
+
 def test_older_spellings_mean_the_same() -> None:
     old = ["qemu", "--chardev", "socket,id=m,fd=3,server,nowait", "--mon", "chardev=m,mode=control"]
     taken = take_over(old)
@@ -79,6 +100,8 @@ def test_a_question_passes(args: Sequence[str]) -> None:
         (["-chardev", "socket,id=m,fd=3,server=on", "-mon", "chardev=m,mode=readline"], 0),
         (["-chardev", "socket,id=m,fd=3", "-mon", "chardev=m,mode=control"], 0),
         (["-chardev", "socket,id=m,path=/x,server=on", "-mon", "chardev=m,mode=control"], 0),
+        (["-chardev", "socket,id=m,fd=3,server=on", "-object", "monitor-hmp,id=x,chardev=m"], 0),
+        (["-chardev", "socket,id=m,fd=3,server=on", "-object", '{"qom-type":'], 0),
         ([*MONITOR, *(word.replace("charmonitor", "second") for word in MONITOR)], 2),
     ],
 )
@@ -88,7 +111,12 @@ def test_a_guest_without_a_monitor_to_take_over_is_refused(args: list[str], coun
 
 
 @contextlib.contextmanager
-def started(tmp_path: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+def started(
+    tmp_path: Path,
+    *more: str,
+    program: str = "qemu-system-x86_64",
+    monitor: Sequence[str] = MONITOR,
+) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """Start a guarded QEMU as libvirt does: it listens, and passes the descriptor."""
     path, host = tmp_path / "monitor.sock", tmp_path / "host.txt"
     host.write_text(HOLE)
@@ -97,9 +125,9 @@ def started(tmp_path: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str],
         sock.bind(str(path))
         sock.listen(1)
         fd = sock.fileno()
-        qemu = ["qemu-system-x86_64", "-S", "-display", "none", "-nodefaults", "-M", "q35"]
+        qemu = [program, "-S", "-display", "none", "-nodefaults", "-M", "q35"]
         qemu += ["-m", "256M,slots=8,maxmem=8G", *more]
-        qemu += [word.replace("fd=24", f"fd={fd}") for word in MONITOR]
+        qemu += [word.replace("fd=24", f"fd={fd}") for word in monitor]
         process = subprocess.Popen(
             [sys.executable, "-m", "planner.cli", *map(str, guard), "--", *qemu],
             cwd=ROOT,
@@ -156,6 +184,29 @@ def test_libvirts_process_is_qemu_and_its_monitor_the_guard(tmp_path: Path) -> N
     assert lines[0]["event"] == "other-monitor"
     assert lines[0]["option"] == "-qmp null"
     assert [line["event"] for line in lines].count("other-monitor") == 1
+    assert (tmp_path / "err").read_text() == ""
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("version", ["10.0", "11.1"])
+def test_newer_qemus_as_libvirt_starts_them(version: str, tmp_path: Path) -> None:
+    """QEMU 10.0 has ``-mon`` from libvirt 11.3, QEMU 11.1 the object from libvirt 12.8."""
+    program = ROOT / ".cache" / f"qemu-{version}" / "qemu-system-x86_64"
+    if not program.exists():
+        pytest.fail(f"{program} is not there; scripts/get-qemu brings it")
+    newest = '{"qom-type":"monitor-qmp","id":"monitor","chardev":"charmonitor"}'
+    monitor = MONITOR if version == "10.0" else (*MONITOR[:2], "-object", newest)
+    with started(tmp_path, program=str(program), monitor=monitor) as (process, path):
+        with Client(path) as client:
+            told = client.command("query-version")["return"]["qemu"]
+            assert f"{told['major']}.{told['minor']}" == version
+            client.command("object-add", qom_type="memory-backend-ram", id="m0", size=256 * MIB)
+            plug = {"driver": "pc-dimm", "id": "d0", "memdev": "m0", "addr": 4 * GIB}
+            refused = client.command("device_add", **plug)
+            assert "guestmap MM401: memory 'd0'" in refused["error"]["desc"]
+            client.command("quit")
+            assert client.ended()
+        assert process.wait(20) == 0
     assert (tmp_path / "err").read_text() == ""
 
 
