@@ -131,6 +131,9 @@ def command(
         handover = become_qemu(argv)
         qmp, place = MonitorAddress(fd=handover.qmp_fd), MonitorAddress(fd=handover.listen_fd)
         qemu_pid, others, argv = handover.qemu_pid, handover.others, ()
+    passed = tuple(listen_fds()) if place is None else ()
+    if place is None and not passed:
+        raise click.UsageError("give --listen, or start the guard by its socket")
     how = GuardOptions(
         qmp=qmp,
         qemu_pid=qemu_pid,
@@ -138,7 +141,7 @@ def command(
         argv=argv,
         monitor=monitor,
         listen=place,
-        listen_fds=tuple(listen_fds()) if place is None else (),
+        listen_fds=passed,
         mode=mode,
         reconnect=reconnect,
         stall_seconds=stall,
@@ -151,6 +154,9 @@ def command(
 
 
 def _exit(outcome: Outcome) -> Exit:
+    if outcome.died:
+        tell(f"QEMU was gone without shutting down: {outcome.reason}")
+        return Exit.UNREACHABLE
     if outcome.asked or not outcome.qemu_status:
         return Exit.OK
     tell(f"QEMU ended with status {outcome.qemu_status}: {outcome.reason}")

@@ -1,8 +1,9 @@
 """QEMU's end: greeting, negotiation, and commands of the guard's own among the client's.
 
 Commands of the guard carry an id nobody can guess; replies with it stay here, every other byte is
-handed on as it came. In-band commands are run in order, so once a command of the guard has been
-answered, everything forwarded before it has been, too: that is what :meth:`Monitor.settle` uses.
+handed on as it came, and replies among it are counted. In-band commands are run in order, so once a
+command of the guard has been answered, everything forwarded before it has been, too: that is what
+:meth:`Monitor.settle` uses.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from qmp_glue.errors import CommandError, GarbageError, LostError, SilentError
 from qmp_glue.guard.link import Link, close_all
 from qmp_glue.guard.values import Json, wire_bytes
 from qmp_glue.guard.verdicts import Peer
-from qmp_glue.guard.wire import OversizeError, ReplySplitter
+from qmp_glue.guard.wire import OversizeError, ReplySplitter, is_event
 
 __all__ = ["Monitor"]
 
@@ -49,9 +50,12 @@ class Monitor(Asks):
         self._count = 0
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._greeted: asyncio.Future[bytes] | None = self._loop.create_future()
-        #: Commands forwarded so far, and how many of them are known to be done.
-        self._forwarded = 0
-        self._done = 0
+        #: Commands forwarded and not yet answered; QEMU gives each exactly one reply.
+        self.in_flight = 0
+        #: Called when replies have been handed on.
+        self.on_replied: Callable[[], None] | None = None
+        #: Whether QEMU has said that it shuts down.
+        self.shut_down = False
         #: Done when the connection is over, with the reason in words.
         self.lost: asyncio.Future[str] = self._loop.create_future()
         #: The greeting as QEMU sent it.
@@ -71,8 +75,8 @@ class Monitor(Asks):
 
     @property
     def settled(self) -> bool:
-        """Whether every in-band command forwarded so far is known to be answered."""
-        return self._done == self._forwarded
+        """Whether every command forwarded so far has been answered."""
+        return not self.in_flight
 
     def on_drained(self, callback: Callable[[], None]) -> None:
         """Call *callback* whenever QEMU has taken everything."""
@@ -111,9 +115,9 @@ class Monitor(Asks):
         self._link.close()
         self._lose("the guard closed the connection")
 
-    def send(self, command: Json, fds: Sequence[int] = (), *, in_band: bool = True) -> None:
+    def send(self, command: Json, fds: Sequence[int] = ()) -> None:
         """Forward a client's command, re-serialised."""
-        self._forwarded += in_band
+        self.in_flight += 1
         self._link.send(wire_bytes(command), fds)
 
     async def execute(
@@ -132,14 +136,12 @@ class Monitor(Asks):
             message["arguments"] = dict(arguments)
         future: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._waiting[token] = future
-        forwarded = self._forwarded
         self._link.send(wire_bytes(message))
         try:
             async with asyncio.timeout(seconds):
                 reply = await future
         except TimeoutError:
             raise SilentError(f"QEMU did not answer {command} within {seconds:g} s") from None
-        self._done = max(self._done, forwarded)
         if "error" in reply:
             error = reply["error"]
             raise CommandError(command, str(error.get("class", "")), str(error.get("desc", "")))
@@ -177,8 +179,17 @@ class Monitor(Asks):
             messages = messages[1:]
         if self._waiting:
             messages = [each for each in messages if not self._is_own(each)]
+        replies = 0
+        for message in messages:
+            if is_event(message):
+                self.shut_down = self.shut_down or b'"SHUTDOWN"' in message
+            else:
+                replies += 1
+        self.in_flight = max(0, self.in_flight - replies)
         if messages or fds:
             self._forward(b"".join(messages), fds)
+        if replies and self.on_replied:
+            self.on_replied()
 
     def _is_own(self, message: bytes) -> bool:
         """Take a reply to a command of the guard's own."""

@@ -1,8 +1,10 @@
 """The middlebox: one client at a time in front of one QEMU.
 
-What needs no judgement goes to QEMU in the callback that read it. As soon as something needs one,
-it and what follows it in band is held, in order, and a task works it off: at most one command that
-can change the map is between its check and QEMU at any time. Replies of the guard's own take their
+What needs no judgement goes to QEMU in the callback that read it, or that read the reply which made
+room: no more commands are in flight than QEMU itself queues, and when the client leaves, the others
+are dropped, as QEMU drops its queue. As soon as something needs a judgement, it and what follows it
+in band is held, in order, and a task works it off: at most one command that can change the map is
+between its check and QEMU at any time. Replies of the guard's own take their
 place in the order of replies, because :meth:`Monitor.settle` is awaited first.
 
 Back-pressure: a client that does not read stops the reading of QEMU, and after ``stall_seconds``
@@ -40,6 +42,9 @@ __all__ = ["Middlebox"]
 _HIGH_WATER: Final = 1 << 20
 #: Bytes for a client beyond which it is not read from either: it keeps asking and takes no answers.
 _REPLY_WATER: Final = 8 << 20
+#: Commands in flight beyond which the next ones wait: as many as QEMU queues
+#: (QMP_REQ_QUEUE_LEN_MAX in monitor/qmp.c).
+_MOST_IN_FLIGHT: Final = 8
 #: How long QEMU may take to greet, in seconds, when somebody else may hold its monitor.
 _GREETING_SECONDS: Final = 30.0
 #: How long a client that has stopped sending is waited for, until its last commands are answered.
@@ -78,6 +83,8 @@ class Middlebox:
         self._stall_timer: asyncio.TimerHandle | None = None
         self._stall_mark = 0
         self._accepting = False
+        #: Whether the last QEMU said that it shuts down before it was gone.
+        self.shut_down = False
 
     @property
     def monitor(self) -> Monitor | None:
@@ -102,12 +109,14 @@ class Middlebox:
             await monitor.open(None if pid else _GREETING_SECONDS)
             self._monitor = monitor
             monitor.on_drained(self._flow)
+            monitor.on_replied = self._pump
             greeting = monitor.greeting.decode("utf-8", "replace")
             self._journal.event("qemu", greeting=greeting, vm=monitor.vm)
             if ready:
                 await ready()
             self._accept()
             reason = await asyncio.shield(monitor.lost)
+            self.shut_down = monitor.shut_down
             self._journal.event("qemu-gone", reason=reason)
             return reason
         finally:
@@ -180,8 +189,8 @@ class Middlebox:
         self._journal.event("client-refused")
 
     def _on_ended(self, client: Client) -> None:
-        if client is self._client and not self._worker and not client.held:
-            self._start(self._work(client))
+        if client is self._client:
+            self._pump()
 
     def _on_gone(self, reason: str) -> None:
         self._client = None
@@ -256,7 +265,7 @@ class Middlebox:
             desc = f"The command {value['exec-oob']} does not support OOB"
             self._reply(error_reply(desc, value))
             return
-        self._monitor.send(value, in_band=False)
+        self._monitor.send(value)
 
     def _take(self, held: Held) -> None:
         client, monitor = self._client, self._monitor
@@ -264,15 +273,33 @@ class Middlebox:
             close_all(held[1])
             return
         item, fds = held
-        if self._worker is None and not fds and not isinstance(item, BadInput):
+        if not (self._worker or client.held or fds or isinstance(item, BadInput)):
+            # What _pump() does, for what is alone: the usual case.
             value = item.value
-            if not self._judge.concerns(value):
+            if monitor.in_flight < _MOST_IN_FLIGHT and not self._judge.concerns(value):
                 monitor.send(value)
                 if monitor.backlog > _HIGH_WATER:
                     client.check_flow(blocked=True)
                 return
         client.held.append(held)
-        if self._worker is None:
+        self._pump()
+
+    def _pump(self) -> None:
+        """Forward what is held, as far as there is room and nothing needs a judgement."""
+        client, monitor = self._client, self._monitor
+        if client is None or monitor is None or self._worker:
+            return
+        if not client.held and not client.ended.done():
+            return
+        while client.held and monitor.in_flight < _MOST_IN_FLIGHT:
+            item, fds = client.held[0]
+            if fds or isinstance(item, BadInput) or self._judge.concerns(item.value):
+                self._start(self._work(client))
+                return
+            client.held.popleft()
+            monitor.send(item.value)
+        client.check_flow(blocked=self._must_wait(monitor, client))
+        if client.ended.done() and not client.held:
             self._start(self._work(client))
 
     def _start(self, work: Awaitable[None]) -> None:
@@ -311,6 +338,8 @@ class Middlebox:
                 return
             if isinstance(verdict, Rewrite):
                 value = verdict.command
+        if monitor.in_flight >= _MOST_IN_FLIGHT:
+            await monitor.settle()
         if not fds:
             monitor.send(value)
             return

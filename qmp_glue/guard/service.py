@@ -59,6 +59,8 @@ class Outcome:
     reason: str
     #: QEMU's exit status when the guard started it, negative for a signal.
     qemu_status: int | None = None
+    #: Whether a QEMU whose status nobody told was gone without having shut down.
+    died: bool = False
     #: Whether somebody asked the guard to end.
     asked: bool = False
 
@@ -104,8 +106,7 @@ def _listener(options: GuardOptions) -> socket.socket:
                 "leave one ListenStream= in the socket unit",
             )
         return socket.socket(fileno=options.listen_fds[0])
-    if options.listen is None:
-        raise ListenError("nowhere to listen", "give --listen, or start the guard by its socket")
+    assert options.listen is not None
     return listen(options.listen, mode=options.mode)
 
 
@@ -123,6 +124,8 @@ class _Guard:
             refuse_second=options.refuse_second,
         )
         self._launched: Launched | None = None
+        #: Why there is no QEMU; empty while there is one.
+        self._waiting = ""
 
     async def run(self) -> Outcome:
         feeding = asyncio.ensure_future(self._feed_watchdog())
@@ -171,7 +174,8 @@ class _Guard:
         pause = options.reconnect
         if pause is not None:
             # Clients may come and wait; that is all that is promised.
-            notify(READY="1", STATUS="waiting for QEMU")
+            self._waiting = "not met yet"
+            notify(READY="1", STATUS=self._status)
         while True:
             try:
                 sock = await asyncio.to_thread(connect, options.qmp)
@@ -180,14 +184,22 @@ class _Guard:
                 if pause is None:
                     raise
                 reason = str(exc)
-                self._record.error("connect", reason=reason)
+                if reason != self._waiting:
+                    self._record.error("connect", reason=reason)
             if pause is None or options.qmp.fd is not None:
-                return Outcome(reason)
-            notify(STATUS=f"waiting for QEMU: {reason}")
+                return Outcome(reason, died=not self._box.shut_down)
+            self._waiting = reason
+            notify(STATUS=self._status)
             await asyncio.sleep(pause)
 
+    @property
+    def _status(self) -> str:
+        """What systemd is told of the guard: one line, whoever asks."""
+        return f"waiting for QEMU: {self._waiting}" if self._waiting else self._record.last
+
     async def _ready(self) -> None:
-        notify(READY="1", STATUS="guarding")
+        self._waiting = ""
+        notify(READY="1", STATUS=self._status)
 
     async def _feed_watchdog(self) -> None:
         """Tell systemd that all is well, after a round trip to QEMU where there is one."""
@@ -199,7 +211,7 @@ class _Guard:
             try:
                 if monitor:
                     await monitor.execute("query-status", seconds=limit)
-                notify(WATCHDOG="1", STATUS=self._record.last)
+                notify(WATCHDOG="1", STATUS=self._status)
             except GlueError as exc:
                 self._record.error("watchdog", reason=str(exc))
             await asyncio.sleep(limit / 3)

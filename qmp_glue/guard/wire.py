@@ -30,6 +30,7 @@ __all__ = [
     "Message",
     "OversizeError",
     "ReplySplitter",
+    "is_event",
 ]
 
 #: Bytes of all tokens of one message, white space not counted (MAX_TOKEN_SIZE).
@@ -57,6 +58,7 @@ _BODY = {
 _NUMBER_START = frozenset(b"-0123456789")
 _STRUCTURE = frozenset(b"{}[]:,")
 _BACKSLASH = 0x5C
+_REPLY_STARTS = (b'{"return"', b'{"id"', b'{"error"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,3 +343,16 @@ class ReplySplitter:
         if self._searched > MAX_REPLY_BYTES:
             raise OversizeError(f"QEMU sent a message of more than {MAX_REPLY_BYTES} bytes")
         return out
+
+
+def is_event(message: bytes) -> bool:
+    """Say whether a message of QEMU's is an event, and not a reply."""
+    # As QEMU has its members since 3.1, its hash being what it is.
+    if message.startswith(_REPLY_STARTS):
+        return False
+    if message.startswith(b'{"timestamp"'):
+        return True
+    try:
+        return "event" in json.loads(message)
+    except ValueError:
+        return b'"timestamp"' in message

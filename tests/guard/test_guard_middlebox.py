@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -309,6 +310,20 @@ def test_clients_take_turns(vm: Vm, guard: Guard) -> None:
         second.sendall(b'{"execute":"query-name","id":0}')
         # None of the first one's replies, and its negotiation is not this one's.
         assert json.loads(second.recv(4096))["id"] == 0
+
+
+def test_a_backlog_is_dropped_with_its_client(vm: Vm, guard: Guard) -> None:
+    with Client(guard.path) as client:
+        client.send(b'{"execute":"query-qmp-schema"}' * 2000)
+        assert client.line()
+    started = time.monotonic()
+    with Client(guard.path) as client:
+        assert client.command("query-name") == {"return": {}}
+        # 172 s, when all of them had been forwarded.
+        assert time.monotonic() - started < 15
+        # The order holds when more come at once than are let fly.
+        client.send(b"".join(b'{"execute":"query-name","id":%d}' % n for n in range(100)))
+        assert [json.loads(client.line())["id"] for _ in range(100)] == list(range(100))
 
 
 def test_a_second_client_can_be_told(tmp_path: Path, vm: Vm) -> None:

@@ -155,8 +155,8 @@ def test_systemd_may_pass_the_socket(tmp_path: Path, vm: Vm) -> None:
     assert process.wait(20) == 0
     assert path.exists(), "the socket is systemd's"
     result = guestmap("guard", "--qmp", vm.qmp)
-    assert result.returncode == 3
-    assert "nowhere to listen" in result.stderr
+    assert result.returncode == 2
+    assert "give --listen, or start the guard by its socket" in result.stderr
 
 
 def test_a_qemu_of_its_own_and_its_record(tmp_path: Path, host: Path) -> None:
@@ -423,3 +423,39 @@ def test_hotplug_needs_a_qemu(tmp_path: Path) -> None:
     assert result.returncode == 3
     result = guestmap("hotplug", "--qmp", "nothing", "pc-dimm")
     assert result.returncode == 2
+
+
+@pytest.mark.parametrize(("how", "status"), [("kill", 3), ("quit", 0), ("term", 0)])
+def test_the_end_of_a_qemu_that_was_found_is_told(
+    how: str, status: int, tmp_path: Path, vm: Vm
+) -> None:
+    path = tmp_path / "guard.sock"
+    with program("guard", "--qmp", vm.qmp, "--listen", path) as process:
+        up(process, path)
+        with Client(path) as client:
+            if how == "quit":
+                client.command("quit")
+            else:
+                vm.process.send_signal(signal.SIGKILL if how == "kill" else signal.SIGTERM)
+            assert client.ended()
+        assert process.wait(20) == status
+
+
+def test_systemd_reads_one_status_while_qemu_is_gone(tmp_path: Path) -> None:
+    qmp, log = tmp_path / "qmp.sock", tmp_path / "log"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        notify.settimeout(20)
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "150000"}
+        args = ("guard", "--qmp", qmp, "--listen", tmp_path / "g.sock", "--log", log)
+        with program(*args, "--reconnect", "0.05", environment=environment) as process:
+            said = [notify.recv(4096).decode() for _ in range(30)]
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+    statuses = [line for text in said for line in text.splitlines() if line.startswith("STATUS=")]
+    assert len(said) == len(statuses)
+    assert statuses[0] == "STATUS=waiting for QEMU: not met yet"
+    assert len(set(statuses[3:])) == 1
+    assert statuses[-1].startswith(f"STATUS=waiting for QEMU: cannot reach QEMU at unix:{qmp}")
+    events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    assert events == ["connect"]

@@ -25,6 +25,7 @@ from qmp_glue.guard.wire import (
     CommandReader,
     Message,
     ReplySplitter,
+    is_event,
 )
 
 JSON = st.recursive(
@@ -232,3 +233,18 @@ def test_pretty_replies_are_cut_at_their_last_brace() -> None:
         data = one * 3
         chunks = [data[at : at + step] for at in range(0, len(data), step)]
         assert [message for chunk in chunks for message in splitter.feed(chunk)] == [one] * 3
+
+
+@pytest.mark.parametrize(
+    ("message", "event"),
+    [
+        (b'{"timestamp": {"seconds": 1}, "event": "STOP"}\r\n', True),
+        (b'{"return": {"event": 1}}\r\n', False),
+        (b'{"id": "timestamp", "error": {"class": "x", "desc": "event"}}\r\n', False),
+        (b'{\r\n    "timestamp": {\r\n    },\r\n    "event": "STOP"\r\n}\r\n', True),
+        (b'{\r\n    "return": {\r\n    }\r\n}\r\n', False),
+        (b'{\r\n    "return": inf\r\n}\r\n', False),
+    ],
+)
+def test_replies_are_told_from_events(message: bytes, event: bool) -> None:
+    assert is_event(message) is event
