@@ -31,6 +31,7 @@ html_copy_source = False
 man_pages = [
     ("reference/commands", "guestmap", _PROJECT["description"], "", 1),
     ("reference/layout", "guestmap-layout", "what a guest needs, for guestmap", "", 5),
+    ("reference/profile", "guestmap-profile", "what is known of a host, for guestmap", "", 5),
     ("reference/exit-codes", "guestmap-exit-codes", "how guestmap's commands end", "", 7),
     ("reference/json", "guestmap-json", "what guestmap's commands print for programs", "", 7),
     ("explanation", "guestmap-regions", "how MSIs and reserved regions work", "", 7),

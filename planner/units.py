@@ -12,7 +12,15 @@ import re
 
 from planner.span import ADDRESS_LIMIT, Span
 
-__all__ = ["UnitError", "parse_address", "parse_size", "show_size", "show_span"]
+__all__ = [
+    "PAGE_SIZES",
+    "UnitError",
+    "parse_address",
+    "parse_page_size",
+    "parse_size",
+    "show_size",
+    "show_span",
+]
 
 _HEX = re.compile(r"0x[0-9a-fA-F]+(_[0-9a-fA-F]+)*\Z")
 _DEC = re.compile(r"(0|[1-9][0-9]*(?:_[0-9]+)*) ?([A-Za-z]*)\Z")
@@ -89,6 +97,21 @@ def parse_address(text: str) -> int:
     if value >= ADDRESS_LIMIT:
         raise UnitError(f"'{text}' is past the last 64-bit address")
     return value
+
+
+#: Of Linux hosts, in bytes (arch/arm64/Kconfig ARM64_4K_PAGES to ARM64_64K_PAGES; x86 has 4 KiB).
+PAGE_SIZES = (4096, 16384, 65536)
+
+
+def parse_page_size(text: str) -> int:
+    """Read the page size of a host's kernel, in bytes.
+
+    :raise UnitError: with the reason.
+    """
+    size = parse_size(text)
+    if size not in PAGE_SIZES:
+        raise UnitError(f"'{text}' is no page size of Linux; pages have 4KiB, 16KiB or 64KiB")
+    return size
 
 
 def show_size(size_bytes: int) -> str:

@@ -34,7 +34,7 @@ COMMANDS = {
     "lint": "say what is wrong with layouts and host profiles",
     "explain": "explain a finding, or the words of QEMU, libvirt or the kernel",
     "schema": "print the JSON Schema of layouts",
-    "fmt": "write layouts in their canonical form",
+    "fmt": "write layouts and host profiles in their canonical form",
     "completion": "print a shell's completion script",
 }
 

@@ -1,4 +1,4 @@
-"""``guestmap fmt``: layouts in their canonical form, comments kept."""
+"""``guestmap fmt``: layouts and host profiles in their canonical form, comments kept."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import click
 from planner.cli.complete import files
 from planner.cli.exits import Command, Exit
 from planner.cli.output import print_document, say, show_findings, tell
-from planner.cli.sources import STDIN, read_bytes
+from planner.cli.sources import STDIN, judge_text, read_bytes, table_of
 from planner.draw.diagnostic import source_text
-from planner.findings import Finding, Severity
-from planner.layout.canonical import canonical
-from planner.layout.load import load
+from planner.findings import Severity
+from planner.text.canonical import canonical
 from planner.text.write import write_file
 
 __all__ = ["command"]
@@ -25,10 +24,10 @@ __all__ = ["command"]
 @click.option("--check", is_flag=True, help="Only say which would change; exit with 1 if any.")
 @click.option("--diff", is_flag=True, help="Print what would change as a unified diff.")
 def command(files: tuple[str, ...], *, write: bool, check: bool, diff: bool) -> Exit:
-    """Write layouts in their canonical form.
+    """Write layouts and host profiles in their canonical form.
 
     Keys come in the order of the reference, PCI addresses in full and in quotes, each entry on one
-    line where it fits. Comments stay with what they were written beside or above. A layout with
+    line where it fits. Comments stay with what they were written beside or above. A file with
     errors is not touched; its findings are shown.
 
     \b
@@ -42,13 +41,12 @@ def command(files: tuple[str, ...], *, write: bool, check: bool, diff: bool) -> 
     result = Exit.OK
     for path in dict.fromkeys(files):
         data, name = read_bytes(path)
-        layout, findings = load(data, name)
-        if layout is None:
-            errors: list[Finding] = [f for f in findings if f.severity is Severity.ERROR]
+        findings, _ = judge_text(data, name)
+        if errors := [f for f in findings if f.severity is Severity.ERROR]:
             show_findings(errors, {name: source_text(data)})
             result = Exit.FINDINGS
             continue
-        text = canonical(data)
+        text = canonical(data, table_of(data))
         changed = text.encode() != data
         if check or diff:
             result = Exit.FINDINGS if changed else result

@@ -12,16 +12,11 @@ from planner.cli.exits import Command, Exit
 from planner.cli.output import exit_for, findings_lines, print_json, put, say
 from planner.draw.paint import painter
 from planner.host.profile import HostProfile, Scope
-from planner.host.profile_fields import checked_page
 from planner.host.read import read_host
 from planner.judge.host import judge_host
-from planner.units import parse_size
+from planner.units import parse_page_size
 
 __all__ = ["command"]
-
-
-def _page_size(text: str) -> int:
-    return checked_page(parse_size(text), text)
 
 
 @click.command("host", cls=Command)
@@ -49,7 +44,7 @@ def _page_size(text: str) -> int:
 @click.option(
     "--page-size",
     metavar="SIZE",
-    type=options.Parsed("size", _page_size),
+    type=options.Parsed("size", parse_page_size),
     help="Page size of the host's kernel.",
 )
 @options.output("a profile, for --host")

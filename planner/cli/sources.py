@@ -8,21 +8,23 @@ import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from planner.cli.exits import FailedError
 from planner.findings import About, Finding
 from planner.layout.model import Silence
 from planner.text.files import MOST_BYTES, checked_length, read_file
 
-__all__ = ["STDIN", "judge_text", "looks_like_profile", "read_bytes", "read_pieces"]
+if TYPE_CHECKING:
+    from planner.text.fields import Record
+
+__all__ = ["STDIN", "judge_text", "looks_like_profile", "read_bytes", "read_pieces", "table_of"]
 
 #: How findings name standard input.
 STDIN = "<stdin>"
 
 #: Of a log of any length no more than this is kept.
 _PIECE_BYTES = 1 << 20
-_PROFILE = re.compile(rb"^(?:host|groups):", re.MULTILINE)
-_LAYOUT = re.compile(rb"^(?:machine|memory):", re.MULTILINE)
 
 
 def read_bytes(path: str) -> tuple[bytes, str]:
@@ -55,7 +57,20 @@ def read_pieces(path: str) -> Iterator[str]:
 
 def looks_like_profile(data: bytes) -> bool:
     """Say whether YAML text is a host profile rather than a layout, by its top keys."""
-    return bool(_PROFILE.search(data)) and not _LAYOUT.search(data)
+    from planner.host.profile_schema import PROFILE  # noqa: PLC0415  # imports yaml
+    from planner.layout.schema import LAYOUT  # noqa: PLC0415
+
+    met = {key.decode() for key in re.findall(rb"^([a-z-]+):", data, re.MULTILINE)}
+    profile, layout = PROFILE.key_types.keys(), LAYOUT.key_types.keys()
+    return bool(met & (profile - layout)) and not met & (layout - profile)
+
+
+def table_of(data: bytes) -> Record:
+    """Return the table of fields that a file's text is read by."""
+    from planner.host.profile_schema import PROFILE  # noqa: PLC0415  # imports yaml
+    from planner.layout.schema import LAYOUT  # noqa: PLC0415
+
+    return PROFILE if looks_like_profile(data) else LAYOUT
 
 
 def judge_text(data: bytes, name: str) -> tuple[list[Finding], tuple[Silence, ...]]:

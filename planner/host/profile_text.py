@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator
+from typing import Any
 
 from planner.findings import CODES, Finding
-from planner.host.profile import BridgeWindow, Device, Group, HostProfile, HostRegion
+from planner.host.profile import BridgeWindow, Group, HostProfile, HostRegion
+from planner.host.profile_schema import PROFILE, SCHEMA_ID
+from planner.text.canonical import write
 
 __all__ = ["write_profile"]
 
-#: What YAML of any version takes for this very text; everything else is quoted.
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*\Z")
-_NOT_PLAIN = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
 #: Derived again at each reading, so never written.
 _DERIVED = frozenset({"MM314"})
 
@@ -25,127 +22,98 @@ def write_profile(profile: HostProfile) -> str:
     Groups that reserve what most groups do leave it to the ``regions`` at the top.
     """
     shared = _commonest(profile)
-    lines = ["schema: 1", "host:", *_host(profile)]
-    if shared:
-        lines += ["regions:", *(f"  - {_region(region)}" for region in shared)]
-    lines.append("groups:" if profile.groups else "groups: []")
-    for group in profile.groups:
-        lines += _group(group, shared)
-    if profile.bridge_windows:
-        lines.append("bridge-windows:")
-        lines += [f"  - {_window(window)}" for window in profile.bridge_windows]
     noticed = [finding for finding in profile.findings if finding.code not in _DERIVED]
-    if noticed:
-        lines.append("noticed:")
-        for finding in noticed:
-            lines += _noticed(finding)
-    return "\n".join(lines) + "\n"
+    values = {
+        "schema": "1",
+        "host": _told(
+            name=profile.name,
+            kernel=profile.kernel,
+            iommu=profile.iommu,
+            address_bits=profile.address_bits,
+            page_size=profile.page_bytes and f"{profile.page_bytes:#x}",
+            doorbells=profile.doorbells,
+            isolated_msi=profile.isolated_msi,
+            source=profile.source,
+            derived=profile.derived or None,
+        ),
+        "groups": [_group(group, shared) for group in profile.groups],
+        **_told(
+            regions=[*map(_line, shared)],
+            bridge_windows=[*map(_window, profile.bridge_windows)],
+            noticed=[*map(_noticed, noticed)],
+        ),
+    }
+    return write(values, PROFILE, f"# yaml-language-server: $schema={SCHEMA_ID}")
+
+
+def _told(**values: Any) -> dict[str, Any]:
+    """Return what there is to say, keys as YAML has them."""
+    return {
+        key.strip("_").replace("_", "-"): _text(value)
+        for key, value in values.items()
+        if value not in (None, "", [])
+    }
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else value
 
 
 def _commonest(profile: HostProfile) -> tuple[HostRegion, ...]:
     """Return the regions that most groups have, none when no two agree."""
-    counted = Counter(_facts(group) for group in profile.groups if group.whole and group.regions)
+    counted = Counter(_facts(group.regions) for group in profile.groups if group.whole)
+    counted.pop((), None)
     if not counted or max(counted.values()) < 2:
         return ()
     # The lowest of equally common ones, so that the text does not depend on the groups' order.
     best = min(counted, key=lambda facts: (-counted[facts], facts))
-    return next(group.regions for group in profile.groups if _facts(group) == best)
+    return next(group.regions for group in profile.groups if _facts(group.regions) == best)
 
 
-def _facts(group: Group) -> tuple[tuple[int, int, str], ...]:
-    return tuple((region.span.start, region.span.end, region.type) for region in group.regions)
-
-
-def _host(profile: HostProfile) -> Iterator[str]:
-    yield f"  name: {_quote(profile.name)}"
-    if profile.kernel:
-        yield f"  kernel: {_quote(profile.kernel)}"
-    if profile.iommu:
-        yield f"  iommu: {_quote(profile.iommu)}"
-    if profile.address_bits is not None:
-        yield f"  address-bits: {profile.address_bits}"
-    if profile.page_bytes is not None:
-        yield f"  page-size: {profile.page_bytes:#x}"
-    if profile.doorbells is not None:
-        yield f"  doorbells: {profile.doorbells}"
-    if profile.isolated_msi is not None:
-        yield f"  isolated-msi: {str(profile.isolated_msi).lower()}"
-    if profile.source:
-        yield f"  source: {_quote(profile.source)}"
-    if profile.derived:
-        yield "  derived: true"
-
-
-def _group(group: Group, shared: tuple[HostRegion, ...]) -> Iterator[str]:
-    yield f"  - id: {_quote(group.id)}"
-    if group.type:
-        yield f"    type: {_quote(group.type)}"
-    if group.address_bits is not None:
-        yield f"    address-bits: {group.address_bits}"
-    if not group.whole:
-        yield "    whole: false"
-    if group.devices:
-        yield "    devices:"
-        for device in group.devices:
-            yield f"      - {_device(device)}"
-    if not group.whole or not shared or _facts(group) != _facts_of(shared):
-        if group.regions:
-            yield "    regions:"
-            for region in group.regions:
-                yield f"      - {_region(region)}"
-        else:
-            yield "    regions: []"
-
-
-def _facts_of(regions: tuple[HostRegion, ...]) -> tuple[tuple[int, int, str], ...]:
+def _facts(regions: tuple[HostRegion, ...]) -> tuple[tuple[int, int, str], ...]:
     return tuple((region.span.start, region.span.end, region.type) for region in regions)
 
 
-def _region(region: HostRegion) -> str:
-    return _quote(f"{region.span.start:#018x} {region.span.last:#018x} {region.type}")
+def _group(group: Group, shared: tuple[HostRegion, ...]) -> dict[str, Any]:
+    values = {"id": group.id} | _told(
+        type=group.type,
+        address_bits=group.address_bits,
+        whole=None if group.whole else False,
+        devices=[
+            _told(
+                name=device.name,
+                vendor=device.vendor,
+                device=device.device,
+                class_=device.class_code,
+                driver=device.driver,
+            )
+            for device in group.devices
+        ],
+    )
+    if not group.whole or not shared or _facts(group.regions) != _facts(shared):
+        values["regions"] = [*map(_line, group.regions)]
+    return values
 
 
-def _device(device: Device) -> str:
-    facts = {
-        "name": device.name,
-        "vendor": device.vendor,
-        "device": device.device,
-        "class": device.class_code,
-        "driver": device.driver,
-    }
-    return "{" + ", ".join(f"{key}: {_quote(fact)}" for key, fact in facts.items() if fact) + "}"
+def _line(region: HostRegion) -> str:
+    return f"{region.span.start:#018x} {region.span.last:#018x} {region.type}"
 
 
-def _window(window: BridgeWindow) -> str:
-    bus = f", bus: {window.bus.start:#x}" if window.bus else ""
-    span = f"base: {window.span.start:#x}, last: {window.span.last:#x}"
-    return f"{{name: {_quote(window.name)}, {span}{bus}}}"
+def _window(window: BridgeWindow) -> dict[str, Any]:
+    return _told(
+        name=window.name,
+        base=f"{window.span.start:#x}",
+        last=f"{window.span.last:#x}",
+        bus=window.bus and f"{window.bus.start:#x}",
+    )
 
 
-def _noticed(finding: Finding) -> Iterator[str]:
-    yield f"  - code: {finding.code}"
-    yield f"    message: {_quote(finding.message)}"
-    if finding.help:
-        yield f"    help: {_quote(finding.help)}"
-    if finding.severity is not CODES[finding.code].severity:
-        yield f"    severity: {finding.severity.value}"
-    groups = [id_ for party in finding.parties for id_ in party.groups]
-    if groups:
-        yield f"    groups: [{', '.join(map(_quote, groups))}]"
-
-
-def _quote(text: str) -> str:
-    """Write a scalar that every YAML reader takes for exactly this text."""
-    if _PLAIN.match(text) and text.lower() not in _NOT_PLAIN:
-        return text
-    return '"' + "".join(map(_escape, text)) + '"'
-
-
-def _escape(char: str) -> str:
-    if char in _ESCAPES:
-        return _ESCAPES[char]
-    if " " <= char <= "~" or (char.isprintable() and char.isalnum()):
-        return char
-    code = ord(char)
-    # A name that is not UTF-8 comes as surrogates, which YAML cannot hold.
-    return "?" if 0xD800 <= code <= 0xDFFF else f"\\U{code:08x}"
+def _noticed(finding: Finding) -> dict[str, Any]:
+    named = finding.severity is not CODES[finding.code].severity
+    return {"code": finding.code, "message": finding.message} | _told(
+        help=finding.help,
+        severity=finding.severity.value if named else None,
+        groups=[id_ for party in finding.parties for id_ in party.groups],
+    )

@@ -20,6 +20,7 @@ from planner.findings import Finding, Party, Severity
 from planner.host.profile import HostRegion, ReservedType
 from planner.region import Origin
 from planner.span import ADDRESS_LIMIT, Span
+from planner.units import PAGE_SIZES
 
 __all__ = [
     "LineReader",
@@ -41,9 +42,6 @@ _RANK = {
 }
 
 _TEXT = {word.encode(): word for word in _RANK}
-
-#: Page sizes of Linux hosts; the kernel's text never exceeds one page less a byte.
-_PAGES = (4096, 16384, 65536)
 
 _LINE = re.compile(r"(0x[0-9a-f]{1,16})[ \t]+(0x[0-9a-f]{1,16})[ \t]+(\S+)\Z", re.IGNORECASE)
 
@@ -153,7 +151,7 @@ def _plain_lines(data: bytes, source: str) -> tuple[HostRegion, ...] | None:
 
 def cut_by_size(size: int, *, pasted: bool) -> str:
     """Say why a text of *size* bytes must be taken for cut, or return nothing."""
-    for page in _PAGES:
+    for page in PAGE_SIZES:
         # grep adds the newline that the cut line lacks, unless the cut fell right behind one.
         if size == page - 1 or (pasted and size == page):
             return (

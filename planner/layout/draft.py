@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from planner.host.profile import Group, HostProfile
-from planner.layout.canonical import spell
 from planner.layout.schema import SCHEMA_ID
 from planner.machine.asked import Asked
+from planner.text.spelling import spell
 from planner.units import show_size
 
 __all__ = ["Draft", "candidates", "draft_of", "write_draft"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-from planner.findings import About, Finding
+from planner.findings import Finding
 from planner.host.profile import Scope
 from planner.layout.meaning import Board, check
 from planner.layout.model import (
@@ -18,10 +18,7 @@ from planner.layout.model import (
 )
 from planner.layout.schema import LAYOUT
 from planner.region import Loc
-from planner.text.collect import Collector
-from planner.text.fields import Loaded
-from planner.text.fields import load as load_fields
-from planner.text.source import read
+from planner.text.fields import Loaded, open_file
 
 __all__ = ["load"]
 
@@ -32,17 +29,9 @@ def load(data: bytes, file: str) -> tuple[Layout | None, list[Finding]]:
     :param file: the name to show, and to resolve the layout's own paths by.
     :return: the layout, or None when a finding is an error, and all findings in order of place.
     """
-    root, text_findings = read(data, file)
-    found = Collector(file)
-    for finding in text_findings:
-        found.add(finding)
-    loaded = load_fields(LAYOUT, root, found)
-    if root is None:
-        return None, text_findings
-    unknown_version = [finding for finding in found.findings() if finding.about is About.SCHEMA]
-    if unknown_version:
-        # Judging a file by another version's fields would bury the one thing to know.
-        return None, [*text_findings, *unknown_version]
+    loaded, found = open_file(LAYOUT, data, file)
+    if loaded is None:
+        return None, found.findings()
     board = check(loaded, found)
     layout = None
     if not found.failed:

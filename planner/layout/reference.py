@@ -1,14 +1,15 @@
-"""The reference of a layout's fields, from the table that reads them."""
+"""The reference of what people write, from the tables that read it."""
 
 from __future__ import annotations
 
+from planner.host.profile_schema import PROFILE
 from planner.layout.schema import KINDS, LAYOUT
-from planner.text.fields import Field, rows
+from planner.text.fields import Field, Record, rows
 from planner.text.values import Choice
 
-__all__ = ["layout_reference"]
+__all__ = ["layout_reference", "profile_reference"]
 
-_INTRO = """\
+_LAYOUT = """\
 # Layout fields
 
 A layout is a YAML file of version 1. Every field is below, in the order `guestmap fmt` writes them.
@@ -17,13 +18,44 @@ a number without unit is bytes. `guestmap schema` prints the same as JSON Schema
 """
 
 
+_PROFILE = """\
+# Profile fields
+
+A profile is what is known of a host, a YAML file of version 1: `guestmap host -o FILE` writes one,
+and it may be written by hand. A device may be its name alone, and lines of `reserved_regions` may
+be pasted as they are, below a bar:
+
+```yaml
+schema: 1
+host: {name: workstation, iommu: amd, address-bits: 48}
+reserved: |
+  0x00000000fee00000 0x00000000feefffff msi
+groups:
+  - {ids: "0-27"}
+  - {id: "28", devices: ["0000:29:00.0"]}
+```
+
+`guestmap lint` and `guestmap fmt` read profiles as they read layouts, and `guestmap schema host`
+prints the same as JSON Schema for editors.
+"""
+
+
 def layout_reference() -> str:
-    """Return the reference as Markdown."""
-    lines = [_INTRO, "| field | value | default | meaning |", "|---|---|---|---|"]
-    lines += [_row(path, field) for path, field in rows(LAYOUT)]
+    """Return the layouts' reference as Markdown."""
+    lines = _table(_LAYOUT, LAYOUT)
     lines += ["", "## Kinds of region", "", "| kind | what answers there |", "|---|---|"]
     lines += [f"| `{kind}` | {what} |" for kind, what in KINDS.items()]
     return "\n".join(lines) + "\n"
+
+
+def profile_reference() -> str:
+    """Return the profiles' reference as Markdown."""
+    return "\n".join(_table(_PROFILE, PROFILE)) + "\n"
+
+
+def _table(intro: str, table: Record) -> list[str]:
+    head = [intro, "| field | value | default | meaning |", "|---|---|---|---|"]
+    return head + [_row(path, field) for path, field in rows(table)]
 
 
 def _row(path: str, field: Field) -> str:

@@ -32,13 +32,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from planner.findings import About
 from planner.region import Loc
 from planner.text.collect import Collector
-from planner.text.source import Mapping, Node, Scalar, Sequence
-from planner.text.values import WRONG, Run, Text, Type
+from planner.text.source import DEFAULT_LIMITS, Limits, Mapping, Node, Scalar, Sequence, read
+from planner.text.values import WRONG, AsWritten, Run, Text, Type
 from planner.text.words import listed, nearest, shown
 
-__all__ = ["Field", "Items", "Loaded", "Record", "Words", "json_schema", "load", "rows"]
+__all__ = [
+    "Field",
+    "Items",
+    "Loaded",
+    "Record",
+    "Words",
+    "json_schema",
+    "load",
+    "open_file",
+    "rows",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,31 @@ class Loaded:
     locs: dict[str, Loc]
 
 
+def open_file(
+    table: Record, data: bytes, file: str, limits: Limits = DEFAULT_LIMITS
+) -> tuple[Loaded | None, Collector]:
+    """Read a file's text, and its shape by a table.
+
+    :param file: the name to show.
+    :return: None where there is nothing to read a meaning from, and what was found.
+    """
+    root, findings = read(data, file, limits)
+    found = Collector(file)
+    for finding in findings:
+        found.add(finding)
+    if root is None:
+        return None, found
+    loaded = load(table, root, found)
+    unknown_version = [finding for finding in found.findings() if finding.about is About.SCHEMA]
+    if not unknown_version:
+        return loaded, found
+    # Judging a file by another version's fields would bury the one thing to know.
+    found = Collector(file)
+    for finding in (*findings, *unknown_version):
+        found.add(finding)
+    return None, found
+
+
 def load(table: Record, root: Node | None, found: Collector) -> Loaded:
     """Read a tree by a table; what is wrong goes to *found*."""
     run = Run(found)
@@ -75,7 +111,7 @@ def load(table: Record, root: Node | None, found: Collector) -> Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Words(AsWritten):
     """A mapping of free keys to text, as options of another program."""
 
     word: str = "a mapping of names to text"
@@ -99,10 +135,12 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class Items(AsWritten):
     """A list of values of one type."""
 
     item: Type
+    #: Whether each item is written on a line of its own, however short.
+    spread: bool = False
 
     @property
     def word(self) -> str:
@@ -141,16 +179,33 @@ class Record:
     #: What it describes: ``region``, ``machine``.
     name: str
     fields: tuple[Field, ...]
+    #: The key that a value alone stands for, if one may.
+    short: str = ""
+    #: Whether each key is written on a line of its own, however short.
+    spread: bool = False
 
     @property
     def word(self) -> str:
         """What it is."""
         return f"a mapping ({self.name})"
 
+    @property
+    def key_types(self) -> dict[str, Type]:
+        """The type of each key's value, in the order of the table."""
+        return {known.key: known.type for known in self.fields}
+
+    def spell(self, text: str) -> str:
+        """Return the spelling of a value alone."""
+        return self.key_types[self.short].spell(text)
+
     def read(self, node: Node, path: str, run: Run) -> Any:
         """Return a dict of the values; a mapping that lacks a key is returned all the same."""
         if isinstance(node, Scalar) and node.empty:
             return WRONG
+        if self.short and isinstance(node, Scalar):
+            run.locs[path] = node.loc
+            got = self.key_types[self.short].read(node, path, run)
+            return {self.short: got} if got is not WRONG else {}
         if not isinstance(node, Mapping):
             return run.wrong_shape(node, path, "a mapping")
         run.locs[path] = node.loc
@@ -217,7 +272,7 @@ class Record:
         required = [known.key for known in self.fields if known.required]
         if required:
             data["required"] = required
-        return data
+        return {"anyOf": [self.key_types[self.short].schema(), data]} if self.short else data
 
 
 def json_schema(table: Record, title: str, identifier: str) -> dict[str, Any]:

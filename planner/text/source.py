@@ -11,8 +11,6 @@ them, and each is a known way to make a small file mean something large or surpr
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,10 +19,11 @@ import yaml
 from planner.findings import Finding
 from planner.region import Loc
 from planner.text.collect import Collector
+from planner.text.decode import decode, loc_at
 from planner.text.nesting import too_deep
 from planner.text.yaml_errors import explain_error
 
-__all__ = ["Limits", "Mapping", "Node", "Scalar", "Sequence", "comments", "decode", "read"]
+__all__ = ["DEFAULT_LIMITS", "Limits", "Mapping", "Node", "Scalar", "Sequence", "read"]
 
 # libyaml parses a megabyte in 0.1 s, the pure parser in ten; both give the same events.
 _LOADER: type[yaml.BaseLoader | yaml.CBaseLoader] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -87,14 +86,6 @@ Node = Scalar | Mapping | Sequence
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
-#: What YAML calls printable, less what editors do not show as YAML reads it: NEL, LS and PS (line
-#: breaks to YAML 1.1 only), a BOM inside the text, and the marks that reverse the order of display.
-_UNFIT = re.compile(
-    "[^\t\n\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd"
-    "\U00010000-\U0010ffff]"
-)
-_BOMS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"), (b"\x00\x00\xfe\xff", "UTF-32"))
-
 
 def read(
     data: bytes, file: str, limits: Limits = DEFAULT_LIMITS
@@ -126,55 +117,6 @@ def read(
         why = "the file holds only comments" if empty and "#" in text else "the file is empty"
         found.report("MM109", Loc(file, 1, 1), why, help="a layout starts with 'schema: 1'")
     return (None if builder.refused else root), found.findings()
-
-
-def decode(data: bytes, found: Collector) -> str | None:
-    """Decode UTF-8, drop a BOM, make line ends alike; report what YAML cannot hold (MM102)."""
-    for bom, name in _BOMS:
-        if data.startswith(bom):
-            found.report(
-                "MM102", Loc(found.file, 1, 1), f"the file is {name} text", help="save it as UTF-8"
-            )
-            return None
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8")
-        found.report(
-            "MM102",
-            _loc_at(_unix(before), len(_unix(before)), found.file),
-            f"byte {data[error.start]:#04x} is not UTF-8 text",
-            help="save the file as UTF-8",
-        )
-        return None
-    text = _unix(text)
-    match = _UNFIT.search(text)
-    if match:
-        name = f"U+{ord(match[0]):04X}"
-        sentence = {
-            "\x00": "a NUL byte stands in the text; the file may be binary or UTF-16",
-            "\x85": f"{name} is a line break to YAML and to no editor",
-            "\u2028": f"{name} is a line break to YAML and to no editor",
-            "\u2029": f"{name} is a line break to YAML and to no editor",
-        }.get(match[0], f"the invisible character {name} stands in the text")
-        found.report(
-            "MM102",
-            _loc_at(text, match.start(), found.file),
-            sentence,
-            help="remove the character",
-        )
-        return None
-    return text
-
-
-def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _loc_at(text: str, index: int, file: str) -> Loc:
-    line_start = text.rfind("\n", 0, index) + 1
-    return Loc(file, text.count("\n", 0, index) + 1, index - line_start + 1)
 
 
 @dataclass(slots=True)
@@ -310,7 +252,7 @@ class _Builder:
         depth, most = len(self._stack), self._limits.max_depth
         index = too_deep(self._text, start, end, depth, most, flow=flow)
         if index is not None:
-            self._too_deep(_loc_at(self._text, index, self._file))
+            self._too_deep(loc_at(self._text, index, self._file))
         return index is not None
 
     def _too_deep(self, loc: Loc) -> None:
@@ -444,35 +386,3 @@ class _Builder:
         mark = event.start_mark
         assert mark is not None  # yaml.parse marks every event
         return Loc(self._file, mark.line + 1, mark.column + 1)
-
-
-def comments(text: str, root: Node | None) -> Iterator[tuple[int, int, str]]:
-    """Yield every comment as (line, column, text), counted from 1, the text with its ``#``.
-
-    A ``#`` starts a comment at the start of a line or after a space, and never inside a scalar.
-    """
-    inside: dict[int, list[tuple[int, int]]] = {}
-    for scalar in _scalars(root):
-        for line in range(scalar.loc.line, scalar.end_loc.line + 1):
-            start = scalar.loc.column if line == scalar.loc.line else 1
-            end = scalar.end_loc.column if line == scalar.end_loc.line else 1 << 30
-            inside.setdefault(line, []).append((start, end))
-    for number, line_text in enumerate(text.split("\n"), 1):
-        for match in re.finditer(r"(?:^|(?<=[ \t]))#", line_text):
-            column = match.start() + 1
-            if not any(start <= column < end for start, end in inside.get(number, ())):
-                yield number, column, line_text[match.start() :].rstrip()
-                break
-
-
-def _scalars(root: Node | None) -> Iterator[Scalar]:
-    todo: list[Node] = [root] if root is not None else []
-    while todo:
-        node = todo.pop()
-        if isinstance(node, Scalar):
-            yield node
-        elif isinstance(node, Sequence):
-            todo.extend(node.items)
-        else:
-            for key, value in node.items:
-                todo += (key, value)

@@ -7,6 +7,7 @@ these by :mod:`planner.text.fields`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,20 +15,25 @@ from planner.region import Loc
 from planner.text.collect import Collector
 from planner.text.pci import PCI_SCHEMA, PLATFORM_SCHEMA, device_name
 from planner.text.source import Mapping, Node, Scalar, Sequence
+from planner.text.spelling import quoted, spell
 from planner.text.words import SHOWN_CHARS, listed, nearest, shown
 from planner.units import UnitError, parse_address, parse_size
 
 __all__ = [
     "WRONG",
     "Address",
+    "AsWritten",
     "Choice",
     "Count",
     "Device",
+    "Flag",
+    "Number",
     "Run",
     "Size",
     "Text",
     "Type",
     "Version",
+    "read_number",
 ]
 
 #: Stands for "wrong, and reported": never a value.
@@ -48,9 +54,23 @@ class Type(Protocol):
         """Return the value, or report and return the mark for a wrong one."""
         ...
 
+    def spell(self, text: str) -> str:
+        """Return a value's canonical spelling, as YAML."""
+        ...
+
     def schema(self) -> dict[str, Any]:
         """Return its JSON Schema, draft-07."""
         ...
+
+
+class AsWritten:
+    """A kind of value that has one spelling."""
+
+    __slots__ = ()
+
+    def spell(self, text: str) -> str:
+        """Return it."""
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +125,8 @@ class Text:
     #: What the pattern admits, in words.
     says: str = ""
     max_chars: int = 256
+    #: Whether white space alone will do: for names that somebody else gave.
+    blank: bool = False
     word: str = "text"
 
     def read(self, node: Node, path: str, run: Run) -> Any:
@@ -113,7 +135,7 @@ class Text:
             return run.wrong_shape(node, path, "text")
         if node.empty:
             return WRONG
-        if not node.text.strip():
+        if not self.blank and not node.text.strip():
             return run.wrong("MM109", node, f"{_name(path)} is empty text", "write a value")
         if len(node.text) > self.max_chars:
             return run.wrong(
@@ -125,22 +147,38 @@ class Text:
             return run.wrong("MM111", node, f"{_name(path)} is {shown(node.text)}, not {self.says}")
         return node.text
 
+    def spell(self, text: str) -> str:
+        """Quote it where a reader might take it for a number."""
+        return spell(text)
+
     def schema(self) -> dict[str, Any]:
         """Allow numbers too: editors read an unquoted 7.2 as one."""
         text: dict[str, Any] = {"type": "string", "maxLength": self.max_chars}
-        text["pattern"] = f"^(?:{self.pattern})$" if self.pattern else r"\S"
+        if not self.blank:
+            text["pattern"] = f"^(?:{self.pattern})$" if self.pattern else r"\S"
         return {"anyOf": [text, {"type": "number", "minimum": 0}, {"type": "boolean"}]}
 
 
+class Number:
+    """What addresses and sizes have in common."""
+
+    __slots__ = ()
+
+    def spell(self, text: str) -> str:
+        """Write it without space, hexadecimal digits in lower case."""
+        plain = text.replace(" ", "")
+        return plain.lower() if plain.startswith("0x") else plain
+
+
 @dataclass(frozen=True, slots=True)
-class Address:
+class Address(Number):
     """A byte address, below 2**64."""
 
     word: str = "an address"
 
     def read(self, node: Node, path: str, run: Run) -> Any:
         """Read by the grammar of :mod:`planner.units`."""
-        return _number(node, path, run, parse_address, self.word)
+        return read_number(node, path, run, parse_address, self.word)
 
     def schema(self) -> dict[str, Any]:
         """Allow an integer or its spelling."""
@@ -148,14 +186,14 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class Size(Number):
     """A size in bytes, at most 2**64."""
 
     word: str = "a size"
 
     def read(self, node: Node, path: str, run: Run) -> Any:
         """Read by the grammar of :mod:`planner.units`."""
-        value = _number(node, path, run, parse_size, self.word)
+        value = read_number(node, path, run, parse_size, self.word)
         if value is not WRONG and value % 4096 and isinstance(node, Scalar):
             run.found.report(
                 "MM114",
@@ -172,7 +210,8 @@ class Size:
         return _number_schema(1 << 64)
 
 
-def _number(node: Node, path: str, run: Run, parse: Any, word: str) -> Any:
+def read_number(node: Node, path: str, run: Run, parse: Callable[[str], int], word: str) -> Any:
+    """Read a value by a function that raises :class:`~planner.units.UnitError`."""
     if not isinstance(node, Scalar):
         return run.wrong_shape(node, path, word)
     if node.empty:
@@ -193,7 +232,7 @@ def _number_schema(maximum: int) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Count(AsWritten):
     """A whole number between two bounds, both included."""
 
     least: int
@@ -227,7 +266,7 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(AsWritten):
     """One of some words; the value is the word."""
 
     words: tuple[str, ...]
@@ -255,6 +294,22 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Flag(AsWritten):
+    """``true`` or ``false``, in no other spelling."""
+
+    word: str = "true or false"
+
+    def read(self, node: Node, path: str, run: Run) -> Any:
+        """Return a bool."""
+        got = Choice(("true", "false")).read(node, path, run)
+        return got if got is WRONG else got == "true"
+
+    def schema(self) -> dict[str, Any]:
+        """Allow the word as text too."""
+        return {"enum": [True, False, "true", "false"]}
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """A host device: a PCI address, short or full, or the name of a platform device."""
 
@@ -273,6 +328,10 @@ class Device:
                 "MM112", node, str(error), "write domain:bus:slot.function, as in 0000:29:00.0"
             )
 
+    def spell(self, text: str) -> str:
+        """Write it in full and quoted always: 01:00.0 is a number to YAML 1.1."""
+        return quoted(device_name(text))
+
     def schema(self) -> dict[str, Any]:
         """Allow strings only: an editor that reads 01:00.0 as a number should say so."""
         return {
@@ -284,7 +343,7 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class Version(AsWritten):
     """The version of the file's schema."""
 
     known: tuple[int, ...]

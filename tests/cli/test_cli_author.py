@@ -178,7 +178,7 @@ def test_fmt_refuses_contradicting_options() -> None:
 
 
 def test_examples_are_canonical() -> None:
-    result, code = run_fmt("--check", *sorted(map(str, ROOT.glob("layouts/*.yaml"))))
+    result, code = run_fmt("--check", *sorted(map(str, ROOT.glob("layouts/**/*.yaml"))))
     assert (result.stdout, code) == ("", 0)
 
 

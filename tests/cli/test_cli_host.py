@@ -97,7 +97,8 @@ def test_what_is_written_is_read_back_to_the_same_document(tmp_path: Path) -> No
 
 def test_a_profile_to_stdout_stands_alone() -> None:
     result = run(PUCHATEK, "-o", "-")
-    assert result.stdout.startswith("schema: 1\nhost:\n  name: puchatek\n")
+    modeline = "# yaml-language-server: $schema=host-v1.json\n"
+    assert result.stdout.startswith(f"{modeline}schema: 1\nhost:\n  name: puchatek\n")
     assert result.stderr == ""
 
 

@@ -9,9 +9,10 @@ from click.testing import Result
 from kit import ROOT, Golden, cli_runner
 
 from planner.cli import new
-from planner.layout.canonical import canonical
 from planner.layout.draft import size_text
 from planner.layout.load import load
+from planner.layout.schema import LAYOUT
+from planner.text.canonical import canonical
 from planner.units import parse_size
 
 HOST = str(ROOT / "layouts" / "hosts" / "amd-desktop.yaml")
@@ -51,7 +52,7 @@ def test_draft_loads_and_is_canonical(arguments: list[str]) -> None:
     layout, findings = load(result.stdout.encode(), "f.yaml")
     assert findings == []
     assert layout is not None
-    assert canonical(result.stdout.encode()) == result.stdout
+    assert canonical(result.stdout.encode(), LAYOUT) == result.stdout
 
 
 def test_draft_for_a_device(golden: Golden, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from planner.host.read import read_profile_bytes
 from planner.judge.asked import judge_asked
 from planner.judge.host import judge_host
 from planner.layout.load import load
-from planner.layout.reference import layout_reference
+from planner.layout.reference import layout_reference, profile_reference
 from planner.layout.silence import apply_silence
 from planner.place.plan import make_plan
 
@@ -102,3 +102,7 @@ def test_index_lists_every_page(golden: Golden) -> None:
 
 def test_reference_of_layout_fields(golden: Golden) -> None:
     golden("../docs/reference/layout.md", layout_reference())
+
+
+def test_reference_of_profile_fields(golden: Golden) -> None:
+    golden("../docs/reference/profile.md", profile_reference())

@@ -16,7 +16,8 @@ from kit.host_trees import HT, MSI, group, make_tree
 from planner.documents.host import facts_json, facts_sha256
 from planner.findings import CODES, Finding, Severity
 from planner.host.profile import BridgeWindow, Device, Group, HostProfile, HostRegion, Scope
-from planner.host.profile_file import IOMMU_KINDS, parse_profile
+from planner.host.profile_file import parse_profile
+from planner.host.profile_schema import IOMMU_KINDS
 from planner.host.profile_text import write_profile
 from planner.host.read import HostUnreadableError, read_host, read_profile_bytes
 from planner.host.reserved import groups_party, merge
@@ -155,11 +156,12 @@ def test_common_regions_are_written_once(tmp_path: Path) -> None:
     assert (
         text
         == """\
+# yaml-language-server: $schema=host-v1.json
 schema: 1
 host:
   name: amd
 regions:
-  - "0x00000000fee00000 0x00000000feefffff msi"
+  - 0x00000000fee00000 0x00000000feefffff msi
 groups:
   - id: "0"
     type: DMA-FQ
@@ -167,11 +169,10 @@ groups:
     type: DMA-FQ
   - id: "2"
     type: DMA-FQ
-    devices:
-      - {name: "0000:01:00.0"}
+    devices: [{name: "0000:01:00.0"}]
     regions:
-      - "0x00000000fee00000 0x00000000feefffff msi"
-      - "0x000000fd00000000 0x000000ffffffffff reserved"
+      - 0x00000000fee00000 0x00000000feefffff msi
+      - 0x000000fd00000000 0x000000ffffffffff reserved
 """
     )
 
@@ -261,14 +262,23 @@ ONE = HEAD + 'regions: ["0xfee00000 0xfeefffff msi"]\n'
 @pytest.mark.parametrize(
     ("text", "finding"),
     [
-        ("schema: 2\n", "host.yaml:1:9: MM113 schema 2 of a host profile is not known"),
-        ("[]\n", "host.yaml:1:1: MM108 the profile is a list and should be a mapping"),
-        ("words\n", "host.yaml:1:1: MM108 the profile is a value and should be a mapping"),
-        ("host: {name: x}\n", "host.yaml:1:1: MM107 the profile has no 'schema'"),
+        ("schema: 2\n", "host.yaml:1:9: MM113 schema version '2' is not known here"),
+        ("[]\n", "host.yaml:1:1: MM108 the file is a list where a mapping is expected"),
+        (
+            "words\n",
+            "host.yaml:1:1: MM108 the file is the value 'words' where a mapping is expected",
+        ),
+        ("host: {name: x}\n", "host.yaml:1:1: MM107 the profile lacks 'schema'"),
         (HEAD, "host.yaml:1:1: MM107 the profile has neither groups nor reserved regions"),
         (ONE + "grups: []\n", "host.yaml:4:1: MM106 the profile has no key 'grups'"),
-        (ONE + "groups: 3\n", "host.yaml:4:9: MM108 'groups' should be a list"),
-        (ONE + "groups: [3]\n", "host.yaml:4:10: MM108 a group is a value and should be a mapping"),
+        (
+            ONE + "groups: 3\n",
+            "host.yaml:4:9: MM108 'groups' is the value '3' where a list is expected",
+        ),
+        (
+            ONE + "groups: [3]\n",
+            "host.yaml:4:10: MM108 'groups.0' is the value '3' where a mapping is expected",
+        ),
         (ONE + "groups: [{type: DMA}]\n", "host.yaml:4:10: MM107 a group has no id"),
         (
             ONE + 'groups: [{id: "1", ids: "2"}]\n',
@@ -292,33 +302,33 @@ ONE = HEAD + 'regions: ["0xfee00000 0xfeefffff msi"]\n'
         ),
         (
             ONE + 'groups: [{id: "1", whole: maybe}]\n',
-            "host.yaml:4:27: MM111 'maybe' is no value of 'whole'",
+            "host.yaml:4:27: MM111 'groups.0.whole' is 'maybe', which is none of its words",
         ),
         (
             ONE + 'groups: [{id: "1", devices: [{vendor: "0x10de"}]}]\n',
-            "host.yaml:4:30: MM107 a device has no 'name'",
+            "host.yaml:4:30: MM107 'groups.0.devices.0' lacks 'name'",
         ),
         (
             ONE + 'groups: [{id: "1", devices: [[]]}]\n',
-            "host.yaml:4:30: MM108 a device is a list and should be a mapping",
+            "host.yaml:4:30: MM108 'groups.0.devices.0' is a list where a mapping is expected",
         ),
         (
             ONE + 'groups: [{id: "1", type: [DMA]}]\n',
-            "host.yaml:4:26: MM108 'type' is a list and should be a value",
+            "host.yaml:4:26: MM108 'groups.0.type' is a list where text is expected",
         ),
         (
             ONE.replace("name: x", "iommu: inte"),
-            "host.yaml:2:15: MM111 'inte' is no value of 'iommu'",
+            "host.yaml:2:15: MM111 'host.iommu' is 'inte', which is none of its words",
         ),
         (
             ONE.replace("name: x", "address-bits: 65"),
-            "host.yaml:2:22: MM110 'address-bits': '65' is not between 1 and 64",
+            "host.yaml:2:22: MM110 'host.address-bits' is '65', not a whole number from 1 to 64",
         ),
         (
             ONE.replace("name: x", "page-size: 5000"),
             (
-                "host.yaml:2:19: MM110 'page-size': '5000' is no page size of Linux; pages have"
-                " 4KiB, 16KiB or 64KiB"
+                "host.yaml:2:19: MM110 'host.page-size' is not a page size: '5000' is no page size"
+                " of Linux; pages have 4KiB, 16KiB or 64KiB"
             ),
         ),
         (
@@ -330,19 +340,19 @@ ONE = HEAD + 'regions: ["0xfee00000 0xfeefffff msi"]\n'
         ),
         (
             ONE + "bridge-windows: [{name: a, last: 0x1fff}]\n",
-            "host.yaml:4:18: MM107 a bridge window has no 'base'",
+            "host.yaml:4:18: MM107 'bridge-windows.0' lacks 'base'",
         ),
         (
             ONE + "bridge-windows: [7]\n",
-            "host.yaml:4:18: MM108 a bridge window is a value and should be a mapping",
+            "host.yaml:4:18: MM108 'bridge-windows.0' is the value '7' where a mapping is expected",
         ),
         (
             ONE + "noticed: [{code: MM999, message: x}]\n",
-            "host.yaml:4:18: MM111 'MM999' is no value of 'code'",
+            "host.yaml:4:18: MM111 'noticed.0.code' is 'MM999', which is none of its words",
         ),
         (
             ONE + "noticed: [x]\n",
-            "host.yaml:4:11: MM108 a noticed finding is a value and should be a mapping",
+            "host.yaml:4:11: MM108 'noticed.0' is the value 'x' where a mapping is expected",
         ),
     ],
 )
@@ -381,8 +391,8 @@ def test_mistakes_are_findings_with_a_place_and_spoil_the_host(text: str, findin
         (
             '[{id: "4", regions: [{base: 0xfee00000}]}]',
             (
-                "MM304 'a mapping' of group 4 is not two addresses and a word (reserved regions of"
-                " group 4 (host.yaml:3:30))"
+                "MM108 'groups.0.regions.0' is a mapping where a line of reserved_regions is"
+                " expected"
             ),
         ),
     ],

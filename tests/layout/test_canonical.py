@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from kit import ROOT
 from kit.traps import TRAPS, WHOLE
 
-from planner.layout.canonical import canonical, spell
 from planner.layout.load import load
 from planner.layout.model import Layout
+from planner.layout.schema import LAYOUT
 from planner.region import Origin
-from planner.text.source import comments, read
+from planner.text.canonical import canonical
+from planner.text.comments import comments
+from planner.text.source import read
+from planner.text.spelling import spell
 
 EXAMPLES = WHOLE | {path.name: path.read_text() for path in sorted(ROOT.glob("layouts/*.yaml"))}
 
@@ -41,9 +44,9 @@ def remarks(text: str) -> list[str]:
 
 
 def fits(text: str) -> None:
-    formed = canonical(text.encode())
+    formed = canonical(text.encode(), LAYOUT)
     assert meaning(formed) == meaning(text)
-    assert canonical(formed.encode()) == formed
+    assert canonical(formed.encode(), LAYOUT) == formed
     assert remarks(formed) == remarks(text)
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from kit import ROOT
 
-SCHEMA = "layouts/layout-v1.json"
 
-
-def check(*files: str) -> subprocess.CompletedProcess[str]:
+def check(*files: str, schema: str = "layout-v1.json") -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "check_jsonschema", "--schemafile", f"layouts/{schema}"]
     return subprocess.run(
-        [sys.executable, "-m", "check_jsonschema", "--schemafile", SCHEMA, *files],
+        [*words, *files],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -26,6 +25,13 @@ def test_every_layout_shipped_is_accepted() -> None:
     done = check(*layouts)
     assert done.returncode == 0, done.stdout
     assert len(layouts) >= 7
+
+
+def test_every_profile_shipped_is_accepted() -> None:
+    profiles = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("layouts/hosts/*.yaml"))
+    done = check(*profiles, schema="host-v1.json")
+    assert done.returncode == 0, done.stdout
+    assert len(profiles) >= 20
 
 
 def test_what_the_loader_refuses_is_refused(tmp_path: Path) -> None:

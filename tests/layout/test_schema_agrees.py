@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from kit import ROOT, Golden
 from kit.traps import TRAPS
 
+from planner.host.profile_file import parse_profile
+from planner.host.profile_schema import PROFILE, profile_schema
 from planner.layout.load import load
 from planner.layout.schema import LAYOUT, layout_schema
 from planner.text.fields import rows
@@ -21,6 +23,8 @@ LAYOUTS = sorted((ROOT / "layouts").glob("*.yaml"))
 #: What only the loader can refuse: sums, overlaps, and what another program's tables say.
 MEANING = {"MM201", "MM203", "MM204", "MM205", "MM206", "MM207", "MM105", "MM115"}
 VALIDATOR = jsonschema.Draft7Validator(layout_schema())
+PROFILES = sorted((ROOT / "layouts" / "hosts").glob("*.yaml"))
+PROFILE_VALIDATOR = jsonschema.Draft7Validator(profile_schema())
 
 
 def as_text(node: Node | None) -> Any:
@@ -57,13 +61,41 @@ def _typed_scalar(node: Scalar) -> Any:
     return node.text
 
 
-def test_shipped_schema_is_the_generated_one() -> None:
-    shipped = (ROOT / "layouts" / "layout-v1.json").read_text()
-    assert shipped == json.dumps(layout_schema(), indent=2) + "\n"
+@pytest.mark.parametrize("schema", [layout_schema(), profile_schema()], ids=lambda s: s["$id"])
+def test_shipped_schema_is_the_generated_one_and_valid(schema: dict[str, Any]) -> None:
+    shipped = (ROOT / "layouts" / schema["$id"]).read_text()
+    assert shipped == json.dumps(schema, indent=2) + "\n"
+    jsonschema.Draft7Validator.check_schema(schema)
 
 
-def test_schema_is_valid_draft_7() -> None:
-    jsonschema.Draft7Validator.check_schema(layout_schema())
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_profiles_validate(path: Any) -> None:
+    root, findings = read(path.read_bytes(), path.name)
+    assert findings == []
+    for tree in (as_text(root), typed(root)):
+        assert list(PROFILE_VALIDATOR.iter_errors(tree)) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "hots: {name: a}",
+        "host: {adress-bits: 48}",
+        "host: {address-bits: 65}",
+        "host: {page-size: 8192}",
+        "host: {isolated-msi: 1}",
+        "groups: {}",
+        'groups: [{ids: "5-"}]',
+        "groups: [{devices: [{vendor: x}]}]",
+        "bridge-windows: [{base: 0x1000}]",
+        "noticed: [{code: MM999}]",
+    ],
+)
+def test_a_profile_that_is_misshapen_is_refused_by_both(line: str) -> None:
+    data = f"schema: 1\nregions: [0x0000000000000000 0x0000000000000fff msi]\n{line}\n".encode()
+    assert any(finding.code.startswith("MM1") for finding in parse_profile(data, "f").findings)
+    root, _ = read(data, "f")
+    assert not PROFILE_VALIDATOR.is_valid(typed(root))
 
 
 @pytest.mark.parametrize("path", LAYOUTS, ids=lambda path: path.stem)
@@ -127,7 +159,7 @@ def test_what_loads_validates(size: str, base: str, bits: str) -> None:
 
 
 def test_every_field_is_described() -> None:
-    for path, field in rows(LAYOUT):
+    for path, field in rows(LAYOUT) + rows(PROFILE):
         assert field.summary, path
         assert field.type.word, path
 

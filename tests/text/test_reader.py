@@ -17,8 +17,9 @@ from planner.findings import Severity
 from planner.layout.load import load
 from planner.region import Loc
 from planner.text.collect import MAX_FINDINGS
+from planner.text.comments import comments
 from planner.text.harmless import harmless
-from planner.text.source import Limits, Mapping, Node, Scalar, comments, read
+from planner.text.source import Limits, Mapping, Node, Scalar, read
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), max_size=12)
 TREES = st.recursive(

@@ -1,4 +1,4 @@
-"""A layout in its canonical form: one order of keys, one spelling of values, comments kept.
+"""A file in its canonical form: one order of keys, one spelling of values, comments kept.
 
 Written from the same table that reads it. A comment on a line of its own belongs to what follows
 it, one at the end of a line to what starts on that line; both move with it.
@@ -6,25 +6,26 @@ it, one at the end of a line to what starts on that line; both move with it.
 
 from __future__ import annotations
 
-import re
+import sys
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from planner.layout.schema import LAYOUT
-from planner.text.fields import Field, Items, Record
-from planner.text.pci import device_name
-from planner.text.source import Mapping, Node, Scalar, comments, read
-from planner.text.values import Address, Device, Size, Text
+from planner.region import Loc
+from planner.text.comments import comments, inner_lines
+from planner.text.decode import unix
+from planner.text.fields import Items, Record
+from planner.text.source import Limits, Mapping, Node, Scalar, Sequence, read
+from planner.text.spelling import spell
+from planner.text.values import Text, Type
 
-__all__ = ["canonical", "spell"]
+__all__ = ["canonical", "write"]
 
 #: A line longer than this is broken into block style.
 _WIDTH = 100
-
-#: Text no YAML version reads as anything but text.
-_PLAIN = re.compile(r"[A-Za-z/$](?:[A-Za-z0-9_./+=,@$-]| (?=[A-Za-z0-9]))*\Z")
-_PLAIN_IN_FLOW = re.compile(r"[A-Za-z/$](?:[A-Za-z0-9_./+=@$-]| (?=[A-Za-z0-9]))*\Z")
-_TYPED = frozenset(["true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf"])
+#: Whoever loaded the file has asked the limits.
+_ANY_SIZE = Limits(max_bytes=sys.maxsize, max_nodes=sys.maxsize)
 
 
 @dataclass(slots=True)
@@ -33,120 +34,108 @@ class _Entry:
 
     key: str
     line: int
-    #: The scalar's canonical spelling, None for a collection.
+    #: The scalar's canonical spelling, of several lines for a literal block; None for a collection.
     text: str | None = None
     is_list: bool = False
+    spread: bool = False
     children: list[_Entry] = field(default_factory=list)
     #: Comments on lines of their own above it; an empty text is a blank line.
     above: list[str] = field(default_factory=list)
     beside: str = ""
 
     @property
-    def commented(self) -> bool:
-        """Whether something below it has a comment, which only block style can carry."""
-        return any(child.beside or any(child.above) or child.commented for child in self.children)
+    def flows(self) -> bool:
+        """Whether it may stand on one line: only block style can carry comments and blocks."""
+        if self.text is not None:
+            return "\n" not in self.text
+        if not self.children:
+            return True
+        return not self.spread and not any(
+            child.beside or any(child.above) or not child.flows for child in self.children
+        )
 
 
-def canonical(data: bytes) -> str:
-    """Return the canonical form of a layout that loads without errors.
+def canonical(data: bytes, table: Record) -> str:
+    """Return the canonical form of a file that loads without errors.
 
     :param data: the file's bytes; what is wrong in them is the loader's to say.
     """
-    text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    root, _ = read(data, "")
+    text = unix(data.removeprefix(b"\xef\xbb\xbf").decode("utf-8"))
+    root, _ = read(data, "", _ANY_SIZE)
     if root is None:
         return text
-    tree = _entry("", root, LAYOUT, 1)
+    tree = _entry("", root, table, 1)
     head, foot = _attach(text, root, tree)
-    lines = [*head]
-    for child in tree.children:
-        lines += _block(child, 0)
-    return "\n".join(_tidy([*lines, *foot])) + "\n"
+    return _lines(head, tree, foot)
 
 
-def spell(text: str, *, in_flow: bool = True) -> str:
-    """Return text as a YAML scalar that every version of YAML reads as this text."""
-    plain = _PLAIN_IN_FLOW if in_flow else _PLAIN
-    if plain.match(text) and text.lower() not in _TYPED:
-        return text
-    return '"' + "".join(map(_escape, text)) + '"'
+def write(values: dict[str, Any], table: Record, head: str = "") -> str:
+    """Return the canonical text of a file.
+
+    :param values: dicts, lists and the texts of values, as spelled; the writer quotes them.
+    :param head: comment lines to begin with.
+    """
+    return _lines(head.splitlines(), _entry("", _node(values), table, 1), [])
 
 
-def _escape(character: str) -> str:
-    if character in '"\\':
-        return "\\" + character
-    if character.isprintable():
-        return character
-    number = ord(character)
-    for letter, digits in (("x", 2), ("u", 4)):
-        if number < 1 << 4 * digits:
-            return f"\\{letter}{number:0{digits}x}"
-    return f"\\U{number:08x}"
+def _node(value: Any) -> Node:
+    nowhere = Loc("", 1, 1)
+    if isinstance(value, dict):
+        pairs = tuple((Scalar(key, nowhere, (1, 1)), _node(each)) for key, each in value.items())
+        return Mapping(pairs, nowhere)
+    if isinstance(value, list):
+        return Sequence(tuple(map(_node, value)), nowhere)
+    return Scalar(value, nowhere, (1, 1))
 
 
-def _entry(key: str, node: Node, kind: object, line: int) -> _Entry:
+def _entry(key: str, node: Node, kind: Type, line: int) -> _Entry:
     if isinstance(node, Scalar):
-        return _Entry(key, line, text=_scalar(node.text, kind))
+        return _Entry(key, line, text=kind.spell(node.text))
+    spread = isinstance(kind, (Items, Record)) and kind.spread
     if isinstance(node, Mapping):
-        order: dict[str, Field] = (
-            {known.key: known for known in kind.fields} if isinstance(kind, Record) else {}
-        )
-        pairs = sorted(
-            node.items,
-            key=lambda pair: list(order).index(pair[0].text) if pair[0].text in order else 0,
-        )
+        types = kind.key_types if isinstance(kind, Record) else {}
+        order = {name: number for number, name in enumerate(types)}
+        pairs = sorted(node.items, key=lambda pair: order.get(pair[0].text, 0))
         children = [
-            _entry(
-                name.text,
-                value,
-                order[name.text].type if name.text in order else Text(),
-                name.loc.line,
-            )
+            _entry(name.text, value, types.get(name.text, Text()), name.loc.line)
             for name, value in pairs
         ]
-        return _Entry(key, line, children=children)
+        return _Entry(key, line, children=children, spread=spread)
     item = kind.item if isinstance(kind, Items) else Text()
     children = [_entry("", child, item, child.loc.line) for child in node.items]
-    return _Entry(key, line, is_list=True, children=children)
-
-
-def _scalar(text: str, kind: object) -> str:
-    if isinstance(kind, (Address, Size)):
-        plain = text.replace(" ", "")
-        return plain.lower() if plain.startswith("0x") else plain
-    if isinstance(kind, Device):
-        # Quoted always: 01:00.0 is a number to YAML 1.1.
-        return f'"{device_name(text)}"'
-    if isinstance(kind, Text):
-        return spell(text)
-    return text
+    return _Entry(key, line, is_list=True, children=children, spread=spread)
 
 
 def _attach(text: str, root: Node, tree: _Entry) -> tuple[list[str], list[str]]:
     """Give every comment and blank line to its entry; return those before all and after all."""
     listed = sorted(_walk(tree), key=lambda entry: entry.line)
-    first = listed[0].line if listed else 1 << 30
+    at = [entry.line for entry in listed]
+    first = at[0] if at else 1 << 30
     head: list[str] = []
     foot: list[str] = []
     own: list[tuple[int, str]] = []
     lines = text.split("\n")
     for number, column, comment in comments(text, root):
         if lines[number - 1][: column - 1].strip():
-            starts = [entry for entry in listed if entry.line == number]
-            before = [entry for entry in listed if entry.line < number]
             # The outermost that starts here; a closing bracket belongs to what was open.
-            (starts[0] if starts else before[-1] if before else tree).beside = comment
+            index = bisect_left(at, number)
+            starts = index < len(at) and at[index] == number
+            (listed[index if starts else index - 1] if starts or index else tree).beside = comment
         else:
             own.append((number, comment))
-    own += [(number, "") for number, line in enumerate(lines, 1) if not line.strip()]
+    inner = inner_lines(root)
+    own += [
+        (number, "")
+        for number, line in enumerate(lines, 1)
+        if not line.strip() and number not in inner
+    ]
     last_blank = max((n for n, comment in own if not comment and n < first), default=0)
     for number, comment in sorted(own):
         if number < first and number <= last_blank:
             head.append(comment)
             continue
-        following = next((entry for entry in listed if entry.line > number), None)
-        (foot if following is None else following.above).append(comment)
+        index = bisect_right(at, number)
+        (foot if index == len(at) else listed[index].above).append(comment)
     return head, foot
 
 
@@ -154,6 +143,13 @@ def _walk(entry: _Entry) -> Iterator[_Entry]:
     for child in entry.children:
         yield child
         yield from _walk(child)
+
+
+def _lines(head: list[str], tree: _Entry, foot: list[str]) -> str:
+    lines = list(head)
+    for child in tree.children:
+        lines += _block(child, 0)
+    return "\n".join(_tidy([*lines, *foot])) + "\n"
 
 
 def _tidy(lines: list[str]) -> list[str]:
@@ -183,10 +179,15 @@ def _block(entry: _Entry, indent: int) -> list[str]:
     lines = [space + comment if comment else "" for comment in entry.above]
     start = f"{spell(entry.key)}:" if entry.key else "-"
     beside = f"  {entry.beside}" if entry.beside else ""
+    if entry.text is not None and "\n" in entry.text:
+        # One line to whoever tidies blank lines: those of a block are text.
+        header, *content = entry.text.split("\n")
+        block = [f"{space}  {line}" if line else "" for line in content]
+        return [*lines, "\n".join([f"{space}{start} {header}{beside}", *block])]
     one_line = f"{space}{start} {_flow(entry)}"
     long_list = entry.is_list and any(child.children for child in entry.children)
     fits = len(one_line) <= _WIDTH and not (long_list and len(entry.children) > 1)
-    if entry.text is not None or not entry.children or (fits and not entry.commented):
+    if entry.text is not None or not entry.children or (fits and entry.flows):
         return [*lines, one_line + beside]
     if entry.key:
         lines.append(f"{space}{start}{beside}")
