@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from planner.cli.exits import FailedError
 from planner.findings import About, Finding
 from planner.layout.model import Silence
-from planner.text.files import MOST_BYTES, checked_length, read_file
+from planner.text.read import MOST_BYTES, checked_length, read_file
 
 if TYPE_CHECKING:
     from planner.text.fields import Record

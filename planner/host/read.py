@@ -7,7 +7,7 @@ from pathlib import Path
 from planner.host.dump import looks_like_dump, parse_dump
 from planner.host.profile import HostProfile
 from planner.host.sysfs import HostUnreadableError, read_sysfs
-from planner.text.files import read_file
+from planner.text.read import read_file
 
 __all__ = ["HostUnreadableError", "read_host", "read_profile_bytes"]
 

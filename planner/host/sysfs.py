@@ -25,7 +25,7 @@ from planner.host.reserved import (
     groups_words,
     parse_reserved,
 )
-from planner.text.files import read_file
+from planner.text.read import read_file
 
 __all__ = ["HostUnreadableError", "read_sysfs"]
 

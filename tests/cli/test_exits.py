@@ -213,10 +213,10 @@ def test_a_device_is_no_file(tmp_path: Path) -> None:
 def test_a_bug_is_70(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from planner.cli import program, schema  # noqa: PLC0415  # only here
 
-    def broken() -> None:
+    def broken(_document: object) -> None:
         raise BrokenPipeError("of a socket\x1b[31m")
 
-    monkeypatch.setattr(schema, "layout_schema", broken)
+    monkeypatch.setattr(schema, "print_json", broken)
     monkeypatch.setattr("sys.argv", ["guestmap", "schema"])
     monkeypatch.delenv("GUESTMAP_DEBUG", raising=False)
     assert program.run(group) == Exit.BUG

@@ -15,8 +15,8 @@ from kit.traps import GOOD
 
 from planner.cli import group
 from planner.host.read import read_host
-from planner.text import files
-from planner.text.files import MOST_BYTES, read_file
+from planner.text import read
+from planner.text.read import MOST_BYTES, read_file
 
 COMMANDS = (
     ["plan"],
@@ -32,7 +32,7 @@ COMMANDS = (
 
 @pytest.fixture
 def unwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(files, "_LOOKS", 4)
+    monkeypatch.setattr(read, "_LOOKS", 4)
     os.mkfifo(tmp_path / "fifo")
     return str(tmp_path / "fifo")
 
