@@ -1,4 +1,7 @@
-"""How QEMU is asked, whoever carries the question: a session, the guard's monitor, or libvirt."""
+"""How QEMU is asked, whoever carries the question: a session, the guard's monitor, or libvirt.
+
+Questions may be put beside each other (:func:`asyncio.gather`): QEMU answers them in order.
+"""
 
 from __future__ import annotations
 
@@ -79,5 +82,23 @@ class Asks(Protocol):
         """
         try:
             return await self.execute("qom-get", {"path": path, "property": name})
+        except CommandError:
+            return None
+
+    async def once(self, command: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """Ask what does not change while a VM runs; the answer is asked for once and kept.
+
+        :raise GlueError: as :meth:`execute`.
+        """
+        kept: dict[tuple[str, str], Any] = self.__dict__.setdefault("_kept", {})
+        key = (command, repr(arguments))
+        if key not in kept:
+            kept[key] = await self.execute(command, arguments)
+        return kept[key]
+
+    async def constant(self, path: str, name: str) -> Any:
+        """Read a property that does not change; as :meth:`get`, asked until there is a value."""
+        try:
+            return await self.once("qom-get", {"path": path, "property": name})
         except CommandError:
             return None

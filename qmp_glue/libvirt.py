@@ -28,6 +28,8 @@ class LibvirtMonitor(Asks):
     def __init__(self, domain: str) -> None:
         self.name = f"libvirt:{domain}"
         self._domain = domain
+        #: libvirtd would let virsh wait for its turn, and for no longer than a job may take.
+        self._turn = asyncio.Lock()
 
     @classmethod
     async def open(cls, domain: str) -> LibvirtMonitor:
@@ -49,7 +51,8 @@ class LibvirtMonitor(Asks):
         asked: dict[str, Any] = {"execute": command}
         if arguments:
             asked["arguments"] = dict(arguments)
-        said = await self._virsh(json.dumps(asked), command, seconds)
+        async with self._turn:
+            said = await self._virsh(json.dumps(asked), command, seconds)
         try:
             reply = json.loads(said)
             if "error" in reply:

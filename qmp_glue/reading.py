@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from planner.machine.family import recognise
@@ -13,7 +14,7 @@ from qmp_glue.asks import Asks
 from qmp_glue.errors import CommandError, GarbageError
 from qmp_glue.mtree import parse_mtree
 
-__all__ = ["PluggedMemory", "read_map", "read_memory_devices"]
+__all__ = ["PluggedMemory", "read_guest", "read_map", "read_memory_devices"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class PluggedMemory:
     memdev: str
     span: Span
     slot: int | None
+    #: All that QEMU tells of it.
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 async def read_map(session: Asks, source: str, notes: Iterable[str] = ()) -> GuestMap:
@@ -36,42 +39,58 @@ async def read_map(session: Asks, source: str, notes: Iterable[str] = ()) -> Gue
     :param notes: to go with the map.
     :raise GlueError: QEMU did not answer, or not with a map.
     """
-    machine = str(await session.get("/machine", "type") or "").removesuffix("-machine")
-    cpu = await _cpu(session)
+    return (await read_guest(session, source, notes))[0]
+
+
+async def read_guest(
+    session: Asks, source: str, notes: Iterable[str] = ()
+) -> tuple[GuestMap, tuple[PluggedMemory, ...]]:
+    """Read the whole map and the memory devices in it, lowest first; as :func:`read_map`."""
+    kind, cpu = await asyncio.gather(session.constant("/machine", "type"), _cpu(session))
+    machine = str(kind or "").removesuffix("-machine")
     target = str(cpu.get("target", ""))
     # Without a CPU to tell the target, the type alone: a PC's windows must not be missed.
     family = recognise(machine, target or None)
-    devices = await read_memory_devices(session)
+    # All in one go, and only what this board can answer: each question takes its millisecond.
+    devices, text, device_memory, holes, bits = await asyncio.gather(
+        read_memory_devices(session),
+        session.text("info mtree -f"),
+        _device_memory(session),
+        _pc_holes(session, family.bridge_path if family else ""),
+        _address_bits(session, cpu),
+    )
     ids = {(device.memdev, device.span.start): device.id for device in devices if device.id}
-    regions = parse_mtree(await session.text("info mtree -f"), ids)
-    # Each question takes its millisecond, and a probe some forty: only what this board can answer.
-    windows = [*await _device_memory(session), *_gpex_regions(regions)]
-    if family and family.bridge_path:
-        windows += await _pc_holes(session, family.bridge_path)
-    elif not any(window.kind is not WindowKind.DEVICE_MEMORY for window in windows):
+    regions = parse_mtree(text, ids)
+    windows = [*device_memory, *_gpex_regions(regions), *holes]
+    if not (family and family.bridge_path) and all(
+        window.kind is WindowKind.DEVICE_MEMORY for window in windows
+    ):
         windows += await _gpex_windows(session)
-    return GuestMap(
+    guest = GuestMap(
         source=source,
         machine=family.name if family else machine,
         target=target,
         qemu=str(session.version),
         regions=regions,
         windows=tuple(windows),
-        address_bits=await _address_bits(session, cpu),
+        address_bits=bits,
         notes=(f"machine type {machine}", *notes),
         machine_type=machine,
     )
+    return guest, devices
 
 
 async def _cpu(session: Asks) -> dict[str, Any]:
     """Return what QEMU says of its first CPU."""
-    cpus = await session.execute("query-cpus-fast")
+    cpus = await session.once("query-cpus-fast")
     return cpus[0] if isinstance(cpus, list) and cpus and isinstance(cpus[0], dict) else {}
 
 
 async def _address_bits(session: Asks, cpu: dict[str, Any]) -> int | None:
     """Return a CPU's physical address bits where it has the property (x86)."""
-    bits = await session.get(str(cpu["qom-path"]), "phys-bits") if "qom-path" in cpu else None
+    if "qom-path" not in cpu:
+        return None
+    bits = await session.constant(str(cpu["qom-path"]), "phys-bits")
     return bits if isinstance(bits, int) and bits else None
 
 
@@ -102,6 +121,7 @@ def _plugged(kind: str, data: dict[str, Any]) -> PluggedMemory | None:
         memdev,
         Span.sized(int(base), int(size)),
         data.get("slot"),
+        data,
     )
 
 
@@ -139,12 +159,12 @@ _PC_HOLES = (
     ("pci-hole", WindowKind.PCI_MMIO32),
     ("pci-hole64", WindowKind.PCI_MMIO64),
 )
+_ENDS = ("start", "end")
 
 
 async def _device_memory(session: Asks) -> list[Window]:
     path = "/machine/device-memory[0]"
-    base = await session.get(path, "addr")
-    size = await session.get(path, "size") if isinstance(base, int) else None
+    base, size = await asyncio.gather(*(session.constant(path, n) for n in ("addr", "size")))
     if not isinstance(base, int) or not isinstance(size, int) or size <= 0:
         return []
     kind = WindowKind.DEVICE_MEMORY
@@ -152,10 +172,12 @@ async def _device_memory(session: Asks) -> list[Window]:
 
 
 async def _pc_holes(session: Asks, bridge: str) -> list[Window]:
+    if not bridge:
+        return []
+    ends = [session.get(bridge, f"{name}-{end}") for name, _ in _PC_HOLES for end in _ENDS]
+    told = await asyncio.gather(*ends)
     windows = []
-    for prefix, kind in _PC_HOLES:
-        start = await session.get(bridge, f"{prefix}-start")
-        end = await session.get(bridge, f"{prefix}-end")
+    for (_, kind), start, end in zip(_PC_HOLES, told[::2], told[1::2], strict=True):
         if isinstance(start, int) and isinstance(end, int) and start < end:
             windows.append(Window(Span(start, end), kind.value, kind, Origin(f"qom-get {bridge}")))
     return windows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar
@@ -18,11 +19,10 @@ _P = ParamSpec("_P")
 _SECONDS: Final = 5.0
 #: Threads that may hang at once; what hangs in the kernel cannot be ended, only not be added to.
 _MOST: Final = 4
-_hanging: set[threading.Thread] = set()
 
 
 async def aside(what: str, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Do *work* in a thread of its own, which nothing waits for at the end of the program.
+    """Do *work* in another thread, which nothing waits for at the end of the program.
 
     :param what: what it is about, for the message.
     :raise CannotJudgeError: it does not end in time, or too much of its like hangs already.
@@ -36,20 +36,42 @@ async def aside(what: str, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.
         if not done.done():
             way(value)
 
-    def run() -> None:
+    def run() -> Callable[[], object]:
         try:
             told: tuple[Callable[[Any], None], object] = (done.set_result, work(*args, **kwargs))
         except Exception as exc:  # noqa: BLE001  # handed to whoever waits
             told = (done.set_exception, exc)
-        _hanging.discard(thread)
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, *told)
+        return lambda: loop.is_closed() or loop.call_soon_threadsafe(settle, *told)
 
-    thread = threading.Thread(target=run, name=f"guard: {what}", daemon=True)
-    _hanging.add(thread)
-    thread.start()
+    worker = _idle.pop() if _idle else _Worker()
+    _hanging.add(worker)
+    worker.do(run)
     try:
         async with asyncio.timeout(_SECONDS):
             return await done
     except TimeoutError:
         raise CannotJudgeError(f"{what} did not come within {_SECONDS:g} s") from None
+
+
+class _Worker:
+    """A thread that waits for something to do; starting one costs more than most readings."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], Callable[[], object]]] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="guard: aside", daemon=True).start()
+
+    def do(self, job: Callable[[], Callable[[], object]]) -> None:
+        """Have *job* done, and what it returns once this thread is free again."""
+        self._jobs.put(job)
+
+    def _run(self) -> None:
+        while True:
+            tell = self._jobs.get()()
+            _hanging.discard(self)
+            _idle.append(self)
+            tell()
+
+
+_idle: list[_Worker] = []
+#: Those at work; one that hangs in the kernel stays here.
+_hanging: set[_Worker] = set()

@@ -7,6 +7,7 @@ is: in the guard when the client sends it, or in QEMU's own table.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import Mapping
@@ -72,8 +73,9 @@ async def assigned_now(session: Asks, pid: int | None, sysfs: Path) -> tuple[Ass
     """
     held = _held_by(pid, sysfs)
     found: set[Assigned] = set(held)
-    for container in _CONTAINERS:
-        for entry in await session.execute("qom-list", {"path": container}):
+    listed = [session.execute("qom-list", {"path": container}) for container in _CONTAINERS]
+    for container, entries in zip(_CONTAINERS, await asyncio.gather(*listed), strict=True):
+        for entry in entries:
             kind = str(entry.get("type", ""))
             if not kind.startswith(("child<vfio-", "child<vhost-vdpa-")):
                 continue

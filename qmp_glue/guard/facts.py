@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from qmp_glue.errors import GlueError
 from qmp_glue.guard.aside import aside
 from qmp_glue.guard.assigned import Assigned, UnknownDeviceError, assigned_now
 from qmp_glue.guard.verdicts import CannotJudgeError
-from qmp_glue.reading import PluggedMemory, read_map, read_memory_devices
+from qmp_glue.reading import PluggedMemory, read_guest
 
 __all__ = [
     "Live",
@@ -88,34 +89,29 @@ async def read_live(session: Asks, pid: int | None, sysfs: Path) -> Live:
     :raise CannotJudgeError: one of them cannot be read.
     """
     try:
-        plugged = await read_memory_devices(session)
-        guest = await read_map(session, "live")
-        target = (await session.execute("query-target"))["arch"]
-        raw = await session.execute("query-memory-devices")
-        assigned = await assigned_now(session, pid, sysfs)
+        (guest, plugged), told, assigned = await asyncio.gather(
+            read_guest(session, "live"),
+            session.once("query-target"),
+            assigned_now(session, pid, sysfs),
+        )
+        target = told["arch"]
     except (GlueError, UnknownDeviceError, KeyError, TypeError, ValueError) as exc:
         raise CannotJudgeError(f"the live map cannot be read: {exc}") from exc
     window = next((w.span for w in guest.windows if w.kind is WindowKind.DEVICE_MEMORY), None)
-    return Live(_cut(guest, raw, plugged, str(target)), plugged, assigned, window, str(target))
+    return Live(_cut(guest, plugged, str(target)), plugged, assigned, window, str(target))
 
 
-def _cut(
-    guest: GuestMap,
-    raw: list[dict[str, dict[str, int]]],
-    plugged: tuple[PluggedMemory, ...],
-    target: str,
-) -> GuestMap:
+def _cut(guest: GuestMap, plugged: tuple[PluggedMemory, ...], target: str) -> GuestMap:
     """Cut virtio-mem regions to what may hold memory: only that is mapped for DMA."""
-    limits: dict[Span, int] = {}
-    for entry in raw:
-        data = entry["data"]
-        if "requested-size" in data:
-            span = Span.sized(data["memaddr"], data["max-size"])
-            limits[span] = memory_reach(data, target)
+    limits = {
+        device.span: memory_reach(device.data, target)
+        for device in plugged
+        if "requested-size" in device.data
+    }
     regions: list[Region] = []
     for region in guest.regions:
-        owner = next((d.span for d in plugged if d.span.contains(region.span)), None)
-        if owner is None or owner not in limits:
+        owner = next((span for span in limits if span.contains(region.span)), None)
+        if owner is None:
             regions.append(region)
             continue
         end = min(region.span.end, owner.start + limits[owner])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -43,8 +44,9 @@ _NUMBER: Final = re.compile(r"0x[0-9a-fA-F]{1,16}|0|[1-9][0-9]{0,19}")
 
 async def plug_memory(case: Case, driver: str, arguments: dict[str, Json]) -> Verdict:
     """Judge a ``device_add`` of a driver in :data:`MEMORY_ADDRESS`."""
-    live = await case.live()
-    plug = await _read_plug(case, driver, arguments, live.target)
+    # The map and the backend in one go.
+    live, backend = await asyncio.gather(case.live(), _backend(case, arguments))
+    plug = _read_plug(backend, driver, arguments, live.target)
     if plug is None:
         return QEMU_REFUSES
     if live.window is None:
@@ -69,18 +71,24 @@ async def plug_memory(case: Case, driver: str, arguments: dict[str, Json]) -> Ve
     return Pass(findings=findings)
 
 
-async def _read_plug(
-    case: Case, driver: str, arguments: Mapping[str, Json], target: str
-) -> Plug | None:
-    """Read what is to be added; None when QEMU refuses it.
+async def _backend(case: Case, arguments: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """Read the backend; None when there is none.
 
-    :raise CannotJudgeError: its arguments are not understood.
     :raise GlueError: QEMU did not answer.
     """
     memdev = arguments.get("memdev")
     if not isinstance(memdev, str):
         return None
-    backend = case.options.backends.get(memdev) or await _read_backend(case.asks, memdev)
+    return case.options.backends.get(memdev) or await _read_backend(case.asks, memdev)
+
+
+def _read_plug(
+    backend: Mapping[str, Json] | None, driver: str, arguments: Mapping[str, Json], target: str
+) -> Plug | None:
+    """Read what is to be added; None when QEMU refuses it.
+
+    :raise CannotJudgeError: its arguments are not understood.
+    """
     if backend is None:
         return None
     size = _number(backend.get("size"), "size")
@@ -105,15 +113,11 @@ async def _read_plug(
 async def _read_backend(session: Asks, memdev: str) -> dict[str, Json] | None:
     """Ask for what decides about size and alignment; None when there is no such backend."""
     path = memdev if memdev.startswith("/") else f"/objects/{memdev}"
-    kind, size = await session.get(path, "type"), await session.get(path, "size")
-    if kind is None or size is None:
-        return None
-    found: dict[str, Json] = {"qom-type": kind, "size": size}
-    if kind != "memory-backend-ram":
-        # Properties a kind lacks are None, as good as absent.
-        for name in ("align", "hugetlbsize", "mem-path"):
-            found[name] = await session.get(path, name)
-    return found
+    # Properties a kind lacks are None, as good as absent.
+    names = ("type", "size", "align", "hugetlbsize", "mem-path")
+    told = await asyncio.gather(*(session.get(path, name) for name in names))
+    found: dict[str, Json] = dict(zip(("qom-type", *names[1:]), told, strict=True))
+    return None if found["qom-type"] is None or found["size"] is None else found
 
 
 def _alignment(backend: Mapping[str, Json]) -> tuple[int, bool]:

@@ -48,6 +48,8 @@ class Monitor(Asks):
         self._nonce = f"guestmap-{secrets.token_hex(8)}-"
         self._mark = self._nonce.encode("ascii")
         self._count = 0
+        #: Questions that leave with the event loop's next turn.
+        self._asked = bytearray()
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._greeted: asyncio.Future[bytes] | None = self._loop.create_future()
         #: Commands forwarded and not yet answered; QEMU gives each exactly one reply.
@@ -117,8 +119,13 @@ class Monitor(Asks):
 
     def send(self, command: Json, fds: Sequence[int] = ()) -> None:
         """Forward a client's command, re-serialised."""
+        self._flush()
         self.in_flight += 1
         self._link.send(wire_bytes(command), fds)
+
+    def _flush(self) -> None:
+        asked, self._asked = bytes(self._asked), bytearray()
+        self._link.send(asked)
 
     async def execute(
         self,
@@ -136,7 +143,10 @@ class Monitor(Asks):
             message["arguments"] = dict(arguments)
         future: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._waiting[token] = future
-        self._link.send(wire_bytes(message))
+        # What is asked in one go leaves in one write.
+        if not self._asked:
+            self._loop.call_soon(self._flush)
+        self._asked += wire_bytes(message)
         try:
             async with asyncio.timeout(seconds):
                 reply = await future

@@ -63,11 +63,13 @@ def played(folder: Path, answers: Mapping[str, Any]) -> Iterator[str]:
         with connection:
             greeting = {"QMP": {"version": VERSION, "capabilities": []}}
             connection.sendall(json.dumps(greeting).encode() + b"\n")
-            # The client ends its messages as it likes, and waits for each answer.
-            while data := connection.recv(1 << 16):
-                request = json.loads(data)
-                reply = {**answer(answers, request), "id": request.get("id")}
-                connection.sendall(json.dumps(reply).encode() + b"\n")
+            # The client ends its messages as it likes, and may ask several things in one go.
+            while data := connection.recv(1 << 16).decode().lstrip():
+                while data:
+                    request, end = json.JSONDecoder().raw_decode(data)
+                    data = data[end:].lstrip()
+                    reply = {**answer(answers, request), "id": request.get("id")}
+                    connection.sendall(json.dumps(reply).encode() + b"\n")
 
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "qmp"))

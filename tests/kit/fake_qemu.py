@@ -16,9 +16,12 @@ def send(data):
     os.write(fd, (json.dumps(data) + "\\n").encode())
 
 def commands():
-    # The client ends its messages as it likes, and waits for each answer.
-    while data := os.read(fd, 1 << 16):
-        yield json.loads(data)
+    # The client ends its messages as it likes, and may ask several things in one go.
+    while data := os.read(fd, 1 << 16).decode().lstrip():
+        while data:
+            told, end = json.JSONDecoder().raw_decode(data)
+            yield told
+            data = data[end:].lstrip()
 
 def serve(answers, greeting=GREETING):
     send(greeting)
