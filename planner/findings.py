@@ -153,6 +153,8 @@ _codes(
         "MM206": ("no-ram-window", "a custom machine names no window for RAM"),
         "MM207": ("bad-doorbell", "the doorbell's address or size is not aligned or not a window"),
         "MM208": ("memory-aliased", "two memory backends are one and the same memory"),
+        "MM210": ("boot-too-small", "the guest cannot boot with so little boot memory"),
+        "MM213": ("pieces-unusable", "the guest's kernel has no driver for its pieces of memory"),
         "MM307": ("no-iommu", "the host has no IOMMU groups"),
         "MM308": ("unreadable", "a file of the host's facts cannot be read"),
         "MM314": ("regions-unknown", "what a group reserves is not known"),
@@ -189,6 +191,7 @@ _codes(
     Severity.WARNING,
     About.FACTS,
     {
+        "MM209": ("piece-off-block", "a piece of memory is not whole memory blocks of the guest"),
         "MM309": ("msi-not-isolated", "interrupts are not remapped or isolated"),
         "MM311": (
             "doorbells-overflow",
@@ -215,6 +218,7 @@ _codes(
     Severity.NOTE,
     About.FACTS,
     {
+        "MM212": ("guest-needs", "what the guest needs to use its pieces of memory"),
         "MM315": ("groups-missing", "a pasted dump skips group numbers"),
         "MM316": ("facts-unseen", "facts of the host were not to be seen, such as PCI windows"),
         "MM313": ("address-bits-unknown", "the IOMMU's address width is not known"),

@@ -7,7 +7,7 @@ failed step ends the work with a word on what stands and what does not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from planner.argv.qmp import Command, plug_commands
 from planner.argv.write import IOMMU_ID, machine_word, root_port
@@ -73,15 +73,8 @@ async def _apply(session: Asks, planned: Planned, *, reserve: bool) -> list[Find
     refused += await _not_paused(session)
     if refused:
         return refused
-    machine = family(planned.request.type)
-    acpi = any(region.name == machine.dimm_region for region in real.regions)
-    request = _with_driver(planned.request, machine.piece_driver(acpi=acpi))
-    failed = await _plug(session, plug_commands(request, reserve=reserve), request)
+    failed = await _plug(session, plug_commands(planned.request, reserve=reserve), planned.request)
     return failed or await _verify(session, planned)
-
-
-def _with_driver(request: MachineRequest, driver: str) -> MachineRequest:
-    return replace(request, devices=tuple(replace(d, driver=driver) for d in request.devices))
 
 
 async def _plug(

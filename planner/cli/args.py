@@ -7,7 +7,7 @@ import click
 from planner.argv.write import Emission, emit_argv
 from planner.cli import options
 from planner.cli.complete import files
-from planner.cli.exits import Command
+from planner.cli.exits import Command, FailedError
 from planner.cli.output import exit_for, print_json, say, show_findings, tell
 from planner.cli.planfile import open_plan
 from planner.text.harmless import shell_line
@@ -23,7 +23,7 @@ __all__ = ["command"]
     default="",
     metavar="FILE",
     shell_complete=files,
-    help="Firmware image for -bios; an Arm guest's pieces of memory are then DIMMs.",
+    help="Firmware image for -bios.",
 )
 @options.no_reserve
 @click.option(
@@ -52,9 +52,13 @@ def command(
     show_findings(opened.findings, {})
     if exit_for(opened.findings):
         return exit_for(opened.findings)
-    request = opened.request_with(firmware=bool(firmware))
+    if opened.wants_firmware and not firmware:
+        raise FailedError("the plan's pieces are DIMMs, which this board has with --firmware only")
+    request = opened.request
     emission = Emission(program, firmware, reserve=not no_reserve, pieces=not without_pieces)
     argv = emit_argv(request, emission, opened.document.reported_doorbell)
+    if opened.document.parameter:
+        tell(f"note: the guest's kernel needs {opened.document.parameter}; with -kernel: -append")
     if not opened.document.ok:
         tell("note: this plan has errors, see 'guestmap plan'")
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -31,17 +31,11 @@ class OpenPlan:
     guest: GuestMap
     findings: tuple[Finding, ...]
 
-    def request_with(self, *, firmware: bool) -> MachineRequest:
-        """Return the request as it is with or without a firmware image.
-
-        With ACPI, which firmware brings to an Arm guest, pieces are DIMMs; else virtio-mem.
-        """
-        machine = family(self.request.type)
-        if not (machine.firmware_matters and firmware):
-            return self.request
-        driver = machine.piece_driver(acpi=True)
-        devices = tuple(replace(device, driver=driver) for device in self.request.devices)
-        return replace(self.request, devices=devices, firmware=True)
+    @property
+    def wants_firmware(self) -> bool:
+        """Whether QEMU takes its pieces with a firmware image only."""
+        dimms = any(device.driver == "pc-dimm" for device in self.request.devices)
+        return dimms and family(self.request.type).dimms_want_firmware
 
 
 def open_plan(path: str) -> OpenPlan:

@@ -60,6 +60,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "usable": [span_json(span) for span in plan.binding.usable],
         "doorbell": _doorbell_json(plan),
         "ram": _ram_json(plan),
+        "guest": _guest_json(plan),
         "findings": [finding.to_json() for finding in plan.findings],
     }
 
@@ -115,6 +116,19 @@ def _ram_json(plan: Plan) -> dict[str, Any]:
     return data
 
 
+def _guest_json(plan: Plan) -> dict[str, Any]:
+    kernel = plan.layout.guest
+    pieces = plan.placement.request.devices if plan.placement else ()
+    return {
+        "preset": kernel.preset,
+        "acpi_hotplug": kernel.acpi_hotplug,
+        "virtio_mem": kernel.virtio_mem,
+        "page_size": f"{kernel.page_bytes:#x}" if kernel.page_bytes else None,
+        "onlines": kernel.onlines.value if kernel.onlines else None,
+        "kernel_parameter": kernel.parameter if pieces else "",
+    }
+
+
 def _request_json(request: MachineRequest) -> dict[str, Any]:
     """Return a machine request as JSON data."""
     return {
@@ -152,6 +166,8 @@ class PlanDocument:
     realised_by: str
     reason: str
     findings: tuple[Finding, ...]
+    #: What the guest's kernel needs on its command line; empty for nothing.
+    parameter: str
     #: What it was made from, by name.
     inputs: Mapping[str, Source]
 
@@ -196,6 +212,7 @@ def read_plan(document: Mapping[str, Any]) -> PlanDocument:
             realised_by=str(doorbell["realised_by"]),
             reason=str(doorbell["reason"]),
             findings=tuple(map(_read_finding, document["findings"])),
+            parameter=str(document.get("guest", {}).get("kernel_parameter", "")),
             inputs={
                 name: Source(str(sources.get(name, "")), str(sha256))
                 for name, sha256 in document["inputs"].items()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from planner.findings import Finding
+from planner.guest.kernel import UNKNOWN, Guest
 from planner.judge.devices import judge_devices, unassignable_groups
 from planner.judge.forbidden import Binding
 from planner.judge.guest import judge_guest
 from planner.judge.host import judge_facts, noticed
+from planner.judge.kernel import judge_kernel
 from planner.judge.ram import judge_ram, relaxable_covered
 from planner.judge.windows import judge_windows
 from planner.region import GuestMap, Loc
@@ -29,11 +31,12 @@ def judge_hosts(binding: Binding, locs: Mapping[str, Loc | None] | None = None) 
     return [*found, *judge_devices(binding, dict(locs or {})), *unassignable_groups(binding)]
 
 
-def judge_map(guest: GuestMap, binding: Binding) -> list[Finding]:
-    """Judge a map against what binds it."""
+def judge_map(guest: GuestMap, binding: Binding, kernel: Guest = UNKNOWN) -> list[Finding]:
+    """Judge a map against what binds it, and against what its guest makes of it."""
     return [
         *judge_ram(guest, binding),
         *judge_windows(guest, binding),
         *judge_guest(guest, binding),
+        *judge_kernel(guest, kernel),
         *relaxable_covered(guest, binding),
     ]

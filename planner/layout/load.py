@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 from planner.findings import Finding
+from planner.guest.kernel import UNKNOWN, Guest, Onlines, Pieces
+from planner.guest.presets import find_preset
 from planner.host.profile import Scope
-from planner.layout.meaning import Board, check
+from planner.layout.meaning import Board, check, target
 from planner.layout.model import (
     PREFERRED_DOORBELL,
     DoorbellSpec,
@@ -16,7 +19,7 @@ from planner.layout.model import (
     MemorySpec,
     Silence,
 )
-from planner.layout.schema import LAYOUT
+from planner.layout.schema import LAYOUT, PAGES
 from planner.region import Loc
 from planner.text.fields import Loaded, open_file
 
@@ -59,7 +62,9 @@ def _layout(loaded: Loaded, board: Board, file: str, digest: str) -> Layout:
             slots=memory.get("slots"),
             block=memory.get("block"),
             boot_min=memory.get("boot-min"),
+            pieces=Pieces(memory.get("pieces", Pieces.AUTO)),
         ),
+        guest=_guest(values.get("guest", {}), machine["type"]),
         doorbell=DoorbellSpec(
             prefer=doorbell.get("prefer", PREFERRED_DOORBELL),
             pin=doorbell.get("pin"),
@@ -79,6 +84,20 @@ def _layout(loaded: Loaded, board: Board, file: str, digest: str) -> Layout:
         file=file,
         sha256=digest,
     )
+
+
+def _guest(entry: dict[str, Any], machine_type: str) -> Guest:
+    """Return the preset, with what the layout says itself in place of the preset's."""
+    told: dict[str, Any] = {
+        name.replace("-", "_"): entry[name] == "yes"
+        for name in ("acpi-hotplug", "virtio-mem")
+        if name in entry
+    }
+    if "page-size" in entry:
+        told["page_bytes"] = PAGES[entry["page-size"]]
+    if "onlines" in entry:
+        told["onlines"] = Onlines(entry["onlines"])
+    return replace(find_preset(entry.get("preset", ""), target(machine_type)) or UNKNOWN, **told)
 
 
 def _at(loaded: Loaded, index: int) -> Loc | None:

@@ -12,7 +12,8 @@ from typing import Any
 
 from planner.findings import CODES, Severity
 from planner.graph import Interval, overlaps
-from planner.machine.family import find_family
+from planner.guest.presets import arches, find_preset, spelled
+from planner.machine.family import family, find_family
 from planner.region import Kind, Loc, Origin, Region, Window, WindowKind
 from planner.span import ADDRESS_LIMIT, GIB, MIB, Span
 from planner.text.collect import Collector
@@ -20,7 +21,7 @@ from planner.text.fields import Loaded
 from planner.text.words import nearest
 from planner.units import show_size, show_span
 
-__all__ = ["Board", "check"]
+__all__ = ["Board", "check", "target"]
 
 _KIND = {
     "rom": Kind.ROM,
@@ -47,6 +48,7 @@ def check(loaded: Loaded, found: Collector) -> Board:
     machine = loaded.values.get("machine", {})
     _machine(machine, loaded, found)
     _memory(loaded.values.get("memory", {}), loaded, found)
+    _guest(loaded.values.get("guest", {}).get("preset"), machine.get("type"), loaded, found)
     _doorbell(loaded.values.get("doorbell", {}), loaded, found)
     _devices(loaded, found)
     _silencers(loaded, found)
@@ -131,6 +133,26 @@ def _memory(memory: dict[str, Any], loaded: Loaded, found: Collector) -> None:
             help="give slots, or leave the key out and let the plan count them",
             also=((loaded.locs["memory.max"], f"the ceiling is {show_size(top)}"),),
         )
+
+
+def target(machine_type: str) -> str:
+    """Return the architecture of a machine type, as QEMU names it; empty for a drawn board."""
+    return next(iter(family(machine_type).targets), "")
+
+
+def _guest(preset: str | None, kind: str | None, loaded: Loaded, found: Collector) -> None:
+    """Report a preset that is not for the machine's architecture, or for several."""
+    if preset is None or kind is None or find_preset(preset, target(kind)):
+        return
+    kernels = ", ".join(arches(preset))
+    found.report(
+        "MM111",
+        loaded.locs.get("guest.preset", loaded.locs["guest"]),
+        f"machine type {kind} does not tell which kernel '{preset}' is: there is one for {kernels}",
+        help=f"name one with its architecture, as in {spelled(preset)[0]}"
+        if not target(kind)
+        else "name another, or say acpi-hotplug, virtio-mem and onlines in its place",
+    )
 
 
 def _doorbell(doorbell: dict[str, Any], loaded: Loaded, found: Collector) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from planner.guest.kernel import UNKNOWN, Guest, Pieces
 from planner.host.profile import Scope
 from planner.region import Loc, Region, Window
 
@@ -43,6 +44,7 @@ class MemorySpec:
     block: int | None = None
     #: Least amount of boot memory the firmware and guest need.
     boot_min: int | None = None
+    pieces: Pieces = Pieces.AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Layout:
     name: str
     machine: MachineSpec
     memory: MemorySpec
+    guest: Guest = UNKNOWN
     doorbell: DoorbellSpec = DoorbellSpec()
     reserve: Scope = Scope.HOST
     #: Host devices assigned at launch, PCI addresses in full form or platform names.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from planner.guest.kernel import Onlines, Pieces
+from planner.guest.presets import names
 from planner.machine.device_memory import MAX_SLOTS
 from planner.machine.family import LAYOUT_MACHINES
 from planner.text.fields import Field, Items, Record, Words, json_schema
 from planner.text.values import Address, Choice, Count, Device, Size, Text, Version
 
-__all__ = ["KINDS", "LAYOUT", "SCHEMA_ID", "layout_schema"]
+__all__ = ["KINDS", "LAYOUT", "PAGES", "SCHEMA_ID", "layout_schema"]
 
 #: The `$id` of the schema, and its file beside the layouts, as their modelines name it.
 SCHEMA_ID = "layout-v1.json"
@@ -25,6 +27,9 @@ KINDS = {
     "doorbell": "the machine's own MSI doorbell",
     "pci-window": "a window BARs are placed in; 32-bit when it ends below 4 GiB",
 }
+
+#: A guest's page sizes: word → bytes.
+PAGES = {"4KiB": 4 << 10, "16KiB": 16 << 10, "64KiB": 64 << 10}
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
 _NAME_SAYS = "a name of letters, digits, '-', '_', '.' and '+' that starts with a letter or digit"
@@ -72,8 +77,54 @@ _MEMORY = Record(
             default="the guest's own rule",
             example="128MiB",
         ),
-        Field("boot-min", Size(), "least memory that firmware and guest boot with", example="1GiB"),
+        Field(
+            "boot-min",
+            Size(),
+            "least memory that firmware and guest boot with",
+            default="256MiB, and 1/64 of what is in pieces",
+            example="1GiB",
+        ),
+        Field(
+            "pieces",
+            Choice(tuple(Pieces)),
+            "form of memory that is no boot memory",
+            default="auto: what the guest takes, else virtio-mem on Arm, DIMMs on x86",
+            example="virtio-mem",
+        ),
     ),
+)
+
+_GUEST = Record(
+    "guest",
+    (
+        Field("preset", Choice(names()), "kernel of a distribution", example="debian-13"),
+        Field(
+            "acpi-hotplug",
+            Choice(("yes", "no")),
+            "whether it takes DIMMs: CONFIG_ACPI_HOTPLUG_MEMORY",
+            default="the preset's",
+        ),
+        Field(
+            "virtio-mem",
+            Choice(("yes", "no")),
+            "whether it has the driver: CONFIG_VIRTIO_MEM",
+            default="the preset's",
+        ),
+        Field(
+            "page-size",
+            Choice(tuple(PAGES)),
+            "its kernel's pages; on Arm 64KiB make memory blocks of 512MiB",
+            default="the preset's",
+        ),
+        Field(
+            "onlines",
+            Choice(tuple(Onlines)),
+            "who brings plugged memory online",
+            default="the preset's",
+            example="udev",
+        ),
+    ),
+    short="preset",
 )
 
 _DOORBELL = Record(
@@ -130,6 +181,7 @@ LAYOUT = Record(
         Field("name", Text(_NAME, _NAME_SAYS), "the guest's name", required=True, example="guest"),
         Field("machine", _MACHINE, "the machine", required=True, example="{type: virt}"),
         Field("memory", _MEMORY, "its memory", required=True, example="{size: 4GiB}"),
+        Field("guest", _GUEST, "its kernel, as far as it is known", example="debian-13"),
         Field("doorbell", _DOORBELL, "where MSIs are written"),
         Field(
             "reserve",

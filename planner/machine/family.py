@@ -76,10 +76,6 @@ class Machine(Protocol):
         """
         ...
 
-    def default_block(self, request: MachineRequest) -> int:
-        """Return the size and alignment a hotplugged piece needs so that Linux onlines it."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -124,16 +120,18 @@ class Family:
         return not self.targets
 
     @property
-    def firmware_matters(self) -> bool:
-        """Whether a firmware image decides which driver pieces of memory get."""
+    def dimms_want_firmware(self) -> bool:
+        """Whether DIMMs can be plugged with a firmware image only."""
         return bool(self.dimm_region)
 
-    def piece_driver(self, *, acpi: bool) -> str:
-        """Return the driver that pieces of memory get.
+    @property
+    def piece_drivers(self) -> tuple[str, ...]:
+        """The drivers that pieces of memory can have, the better one first.
 
-        :param acpi: whether ACPI tells the guest of DIMMs, where a firmware image decides that.
+        Where ACPI comes with firmware only, many guests have no driver for DIMMs even then.
         """
-        return "pc-dimm" if acpi or not self.firmware_matters else "virtio-mem-pci"
+        drivers = ("pc-dimm", "virtio-mem-pci")
+        return drivers[::-1] if self.dimms_want_firmware else drivers
 
     @property
     def hole64(self) -> str:

@@ -37,7 +37,7 @@ class Demand:
     slots: int | None
     #: Ceiling for later hotplug; at least *total*.
     max_total: int
-    #: QEMU's driver for pieces.
+    #: QEMU's driver for pieces; empty where there are to be none.
     driver: str = "pc-dimm"
 
 
@@ -216,6 +216,8 @@ def _with_boot(
     if not rest:
         outcome = _finish(machine, request, demand, ())
         return _unless_blocked(outcome, holes)
+    if not demand.driver:
+        return Refusal(Obstacle.ROOM, "the guest takes no memory but boot memory", rest)
     limit = MAX_SLOTS if demand.slots is None else demand.slots
     # The window grows with slots as well; without a wish the least that can be is assumed, so that
     # the pieces still lie inside it when their number is known.

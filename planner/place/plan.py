@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from planner.findings import Finding, Mend, Severity, worst
+from planner.guest.kernel import boot_min, memory_block
 from planner.host.doorbells import window_size
 from planner.host.profile import HostProfile
 from planner.judge.collision import collisions
 from planner.judge.forbidden import PINNED_DOORBELL, Binding, Forbidden, bind
+from planner.judge.kernel import judge_pieces
 from planner.judge.verdict import judge_hosts, judge_map
 from planner.layout.asked import asked_of
 from planner.layout.model import Layout
@@ -28,10 +30,6 @@ from planner.span import GIB, MIB, Span, SpanSet
 from planner.units import show_size
 
 __all__ = ["Plan", "Source", "make_plan"]
-
-#: Boot memory that any firmware and kernel get, where a layout does not say: QEMU's own default,
-#: default_ram_size in hw/core/machine.c (7.2).
-BOOT_MIN = 128 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +94,10 @@ def make_plan(
     findings = [*noticed, *judge_hosts(binding, wanted.places)]
     try:
         machine, request = wanted.machine, wanted.request
-        block = layout.memory.block or _block(machine, request)
         tried = _as_asked(machine, request)
+        # With less memory it may be built; a machine that QEMU never builds ends here.
+        less = replace(request, boot_bytes=GIB, max_bytes=0, slots=0)
+        some = machine.build(less) if isinstance(tried, MachineRefusedError) else tried
     except (NotModelledError, MachineRefusedError) as error:
         return plan.found([*findings, _no_machine(error, layout.where("machine"))])
     asked = tried if isinstance(tried, GuestMap) else None
@@ -105,15 +105,24 @@ def make_plan(
     pinned, conflicts = _pinned(layout, asked, binding)
     findings += conflicts
     holes = binding.holes | SpanSet([pinned] if pinned else [])
+    page = layout.guest.page_bytes
     demand = Demand(
         total=layout.memory.size,
-        block=block,
-        boot_min=layout.memory.boot_min or min(BOOT_MIN, layout.memory.size),
+        block=layout.memory.block or memory_block(some, page),
+        boot_min=layout.memory.boot_min or boot_min(layout.memory.size),
         slots=layout.memory.slots,
         max_total=max(layout.memory.max or 0, layout.memory.size),
-        driver=piece_driver(request),
+        driver=layout.guest.piece_driver(layout.memory.pieces, family(request.type).piece_drivers),
     )
+    request = _with_firmware(request, demand.driver)
     outcome = place(machine, request, demand, holes)
+    while isinstance(outcome, Placement) and not layout.memory.block:
+        # Where boot memory ends decides how large the guest's blocks are.
+        block = memory_block(outcome.guest, page)
+        if block <= demand.block or not outcome.pieces:
+            break
+        demand = replace(demand, block=block)
+        outcome = place(machine, request, demand, holes)
     boot_limit = max_boot(machine, request, holes)
     placement = outcome if isinstance(outcome, Placement) else None
     guest = placement.guest if placement else asked
@@ -125,17 +134,19 @@ def make_plan(
         findings += _changed(request, outcome.request, refused_as_asked, layout.where("machine"))
         if asked:
             findings += _moved(outcome, asked, all_bound, boot_limit, layout)
+        where = layout.where("guest") if "guest" in layout.locs else layout.where("memory")
+        findings += judge_pieces(outcome.request.devices, layout.guest, where)
     doorbell = None
     if guest:
         doorbell, said = _doorbell(layout, guest, binding)
-        judged = judge_map(guest, binding)
+        judged = judge_map(guest, binding, layout.guest)
         if placement is None:
             # The refusal has said what memory meets. The map shown is the one as asked: its RAM may
             # cover every window, which would be blamed on the doorbell wrongly.
             judged, said = [f for f in judged if f.mended_by is not Mend.PLACE], []
         findings += judged if conflicts else [*judged, *said]
     plan = replace(plan, asked=asked, placement=placement, doorbell=doorbell)
-    return replace(plan, max_boot_bytes=boot_limit, block_bytes=block).found(findings)
+    return replace(plan, max_boot_bytes=boot_limit, block_bytes=demand.block).found(findings)
 
 
 def _no_machine(error: NotModelledError | MachineRefusedError, loc: Loc | None) -> Finding:
@@ -151,9 +162,10 @@ def _no_machine(error: NotModelledError | MachineRefusedError, loc: Loc | None) 
     )
 
 
-def piece_driver(request: MachineRequest) -> str:
-    """Return the device that pieces of memory become."""
-    return family(request.type).piece_driver(acpi=request.firmware)
+def _with_firmware(request: MachineRequest, driver: str) -> MachineRequest:
+    """Return the request with the firmware that its pieces want."""
+    wanted = driver == "pc-dimm" and family(request.type).dimms_want_firmware
+    return replace(request, firmware=request.firmware or wanted)
 
 
 def _as_asked(machine: Machine, request: MachineRequest) -> GuestMap | MachineRefusedError:
@@ -192,14 +204,6 @@ def _changed(
             loc=loc,
         )
     ]
-
-
-def _block(machine: Machine, request: MachineRequest) -> int:
-    """Return the guest's memory block; one that cannot be built is asked about less memory."""
-    try:
-        return machine.default_block(request)
-    except MachineRefusedError:
-        return machine.default_block(replace(request, boot_bytes=GIB, max_bytes=0, slots=0))
 
 
 def _pinned(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from planner.guest.kernel import boot_min, memory_block
 from planner.judge.forbidden import Binding
 from planner.machine.asked import Asked
 from planner.machine.change import (
@@ -26,9 +27,8 @@ from planner.machine.family import Machine, family
 from planner.machine.options import size_word
 from planner.machine.request import MachineRefusedError, MachineRequest, MemoryDevice
 from planner.place.placement import Demand, Placement, largest_total, place
-from planner.place.plan import piece_driver
 from planner.region import GuestMap, Region, WindowKind
-from planner.span import GIB, MIB, SpanSet, align_down
+from planner.span import GIB, SpanSet, align_down
 from planner.units import show_size
 
 __all__ = ["Repair", "RepairError", "narrow", "repair"]
@@ -72,11 +72,11 @@ def repair(asked: Asked, binding: Binding) -> Repair:
     except MachineRefusedError as refused:
         raise RepairError(f"QEMU refuses the machine: {refused.message}") from None
     if any(holes.overlaps(region.span) for region in guest.boot_ram):
-        return _replan(request, machine, holes)
+        return _replan(request, machine, guest, holes)
     return _move_devices(request, machine, holes)
 
 
-def _replan(request: MachineRequest, machine: Machine, holes: SpanSet) -> Repair:
+def _replan(request: MachineRequest, machine: Machine, guest: GuestMap, holes: SpanSet) -> Repair:
     """Place boot memory anew; the rest becomes pieces."""
     if request.devices:
         raise RepairError(
@@ -89,11 +89,11 @@ def _replan(request: MachineRequest, machine: Machine, holes: SpanSet) -> Repair
         )
     demand = Demand(
         total=request.boot_bytes,
-        block=machine.default_block(request),
-        boot_min=min(128 * MIB, request.boot_bytes),
+        block=memory_block(guest),
+        boot_min=boot_min(request.boot_bytes),
         slots=request.slots or None,
         max_total=max(request.max_bytes, request.boot_bytes),
-        driver=piece_driver(request),
+        driver=family(request.type).piece_drivers[0],
     )
     outcome, less = _placed(machine, replace(request, boot_backends=()), demand, holes)
     final = outcome.request
@@ -141,7 +141,7 @@ def _move_devices(request: MachineRequest, machine: Machine, holes: SpanSet) -> 
     free = SpanSet([window.span]) - holes - SpanSet(good)
     moved: dict[MemoryDevice, int] = {}
     for device in bad:
-        align = max(device.align, device.block_size or 0, machine.default_block(request))
+        align = max(device.align, device.block_size or 0, memory_block(guest))
         fit = free.first_fit(device.size, align)
         if fit is None:
             raise RepairError(

@@ -187,7 +187,8 @@ class Record:
     @property
     def word(self) -> str:
         """What it is."""
-        return f"a mapping ({self.name})"
+        alone = f"its {self.short} alone, or " if self.short else ""
+        return f"{alone}a mapping ({self.name})"
 
     @property
     def key_types(self) -> dict[str, Type]:

@@ -23,7 +23,6 @@ from planner.machine.request import (
     MemoryDevice,
     NotModelledError,
 )
-from planner.machine.versions import KNOWN_QEMUS
 
 VIRTIO_MEM = "-device virtio-mem-pci,memdev=m"
 ARM, X86 = "/usr/bin/qemu-system-aarch64", "qemu-system-x86_64"
@@ -80,7 +79,7 @@ def test_json_that_is_no_object(text: str) -> None:
         ([], "there is no command line"),
         (["-M", "virt"], "the first word must be the QEMU program, not '-M'"),
         ([X86, "-M"], "option '-M' needs a value and is the last word"),
-        ([X86, "-frobnicate", "x"], f"option '-frobnicate' is not one of {KNOWN_QEMUS}"),
+        ([X86, "-frobnicate", "x"], "option '-frobnicate' is not one of QEMU 7.2 to 11.1"),
     ],
 )
 def test_lines_that_cannot_be_cut(words: list[str], why: str) -> None:

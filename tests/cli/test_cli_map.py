@@ -10,7 +10,6 @@ from click.testing import Result
 from kit import Golden, cli_runner
 
 from planner.cli.map import command
-from planner.machine.versions import KNOWN_QEMUS
 
 VIRT = "qemu-system-aarch64 -M virt-7.2,gic-version=3 -cpu max -m 4G,slots=2,maxmem=8G"
 
@@ -62,8 +61,8 @@ def test_colour_only_adds_colour() -> None:
         (("--qmp", "unix:x", "--", "qemu"), "give a QEMU command line after --, or --qmp"),
         (("--model", "--probe", "--", "qemu"), "--probe, --model and --qmp exclude each other"),
         (("--qmp", "nonsense"), "'nonsense' is not an address; write unix:PATH"),
-        (("--", "qemu", "-frob"), f"option '-frob' is not one of {KNOWN_QEMUS}"),
-        (("--model", "--", "qemu", "-frob"), f"option '-frob' is not one of {KNOWN_QEMUS}"),
+        (("--", "qemu", "-frob"), "option '-frob' is not one of QEMU 7.2 to 11.1"),
+        (("--model", "--", "qemu", "-frob"), "option '-frob' is not one of QEMU 7.2 to 11.1"),
         (
             ("--model", "--", "qemu-system-x86_64", "-M", "microvm"),
             "not modelled: machine 'microvm'",

@@ -20,7 +20,7 @@ FLOORS = (
     ("planner.region", "planner.units"),
     ("planner.findings", "planner.graph"),
     ("planner.machine", "planner.text"),
-    ("planner.argv", "planner.host"),
+    ("planner.argv", "planner.guest", "planner.host"),
     ("planner.judge", "planner.layout"),
     ("planner.explain", "planner.place"),
     ("planner.documents",),

@@ -100,7 +100,8 @@ WHOLE = {
 schema: 1
 name: whole
 machine: {type: virt, version: "7.2", cpu: max, address-bits: 48, options: {gic-version: "3"}}
-memory: {size: 4GiB, max: 16GiB, slots: 8, block: 128MiB, boot-min: 1GiB}
+memory: {size: 4GiB, max: 16GiB, slots: 8, block: 128MiB, boot-min: 1GiB, pieces: virtio-mem}
+guest: {preset: debian-13, acpi-hotplug: no, virtio-mem: yes, page-size: 4KiB, onlines: udev}
 doorbell: {prefer: 0xfee00000, size: 1MiB}
 reserve: assigned
 devices:

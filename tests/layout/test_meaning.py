@@ -39,6 +39,24 @@ CASES: list[tuple[str, str, str, str]] = [
         "give slots, or leave the key out and let the plan count them",
     ),
     (
+        GOOD + "guest: debian-12-amd64\n",
+        "MM111 5:8",
+        (
+            "machine type virt does not tell which kernel 'debian-12-amd64' is: there is one for"
+            " x86_64"
+        ),
+        "name another, or say acpi-hotplug, virtio-mem and onlines in its place",
+    ),
+    (
+        HEAD + "machine: {type: custom}\nmemory: {size: 1GiB}\nguest: fedora\nregions:\n" + RAM,
+        "MM111 5:8",
+        (
+            "machine type custom does not tell which kernel 'fedora' is: there is one for x86_64,"
+            " aarch64"
+        ),
+        "name one with its architecture, as in fedora-x86_64",
+    ),
+    (
         VIRT + "memory: {size: 0}\n",
         "MM205 4:16",
         "the memory size is 0 bytes; no machine boots with less than 1 MiB",

@@ -78,7 +78,10 @@ def test_changes_are_written_by_the_source_and_proved_by_its_map() -> None:
     assert codes(found) == ["MM401"]
     assert found.repair is not None
     assert [type(change) for change in found.repair.changes] == [SetMemory, AddPiece]
-    assert found.repair.words == ("boot memory 2944 MiB", "pc-dimm of 1152 MiB at 0x100000000")
+    assert found.repair.words == (
+        "boot memory 2944 MiB",
+        "virtio-mem-pci of 1152 MiB at 0x100000000",
+    )
     assert found.mended is not None
     assert checked(found.mended).ok
     assert found.lost == ()

@@ -87,20 +87,35 @@ def test_pieces_are_plugged_into_a_paused_guest(tmp_path: Path) -> None:
         assert [f["code"] for f in json.loads(told.stdout)["findings"]] == ["MM607"]
 
 
-def test_with_firmware_pieces_are_dimms(tmp_path: Path) -> None:
-    plan = plan_file("arm-guest-on-amd", tmp_path)
+def test_dimms_want_a_firmware_image_on_arm(tmp_path: Path) -> None:
+    wanted = (ROOT / "layouts/arm-guest-on-amd.yaml").read_text(encoding="utf-8")
+    wanted = wanted.replace("slots: 8}", "slots: 8, pieces: dimm}").replace("debian-12", "fedora")
+    layout = tmp_path / "dimms.yaml"
+    layout.write_text(wanted.replace("hosts/", f"{ROOT}/layouts/hosts/"), encoding="utf-8")
+    plan = str(tmp_path / "dimms.json")
+    assert code_of(guestmap("plan", str(layout), "-o", plan)) == 0
+    with pytest.raises(FailedError, match="are DIMMs, which this board has with --firmware only"):
+        guestmap("args", plan)
     firmware = tmp_path / "firmware.bin"
     firmware.write_bytes(bytes(64 << 10))
     argv = args_of(plan, "--firmware", str(firmware), "--no-reserve")
     assert "pc-dimm,id=dimm0,memdev=mem0,addr=0x100000000" in argv
     with paused_qemu(argv) as address:
         result = guestmap("verify", plan, "--qmp", address)
-        # Firmware brings ACPI's device along: registers, which no DMA reaches.
-        assert code_of(result) == 0
-        assert set(re.findall(r"\[(MM\d+)\]", result.stdout)) == {"MM603"}
+        assert (code_of(result), result.stdout) == (0, "verified: QEMU's real map is the plan's\n")
     bare = args_of(plan, "--firmware", str(firmware), "--no-reserve", "--without-pieces")
     with paused_qemu(bare) as address:
         assert code_of(guestmap("apply", plan, "--qmp", address, "--no-reserve")) == 0
+
+
+def test_firmware_brings_registers_along_which_no_dma_reaches(tmp_path: Path) -> None:
+    firmware = tmp_path / "firmware.bin"
+    firmware.write_bytes(bytes(64 << 10))
+    plan = plan_file("arm-guest-on-amd", tmp_path)
+    with paused_qemu(args_of(plan, "--firmware", str(firmware), "--no-reserve")) as address:
+        result = guestmap("verify", plan, "--qmp", address)
+    assert code_of(result) == 0
+    assert set(re.findall(r"\[(MM\d+)\]", result.stdout)) == {"MM603"}
 
 
 def test_a_step_that_fails_says_what_stands(tmp_path: Path) -> None:

@@ -84,8 +84,3 @@ class Custom:
             base = align_up(span.start, MIB)
             if base < span.end:
                 yield replace(request, options={**request.options, BOOT_BASE: f"{base:#x}"})
-
-    def default_block(self, request: MachineRequest) -> int:
-        """Return 128 MiB, the largest block of a 4 KiB-page Linux guest with little boot memory."""
-        del request
-        return 128 * MIB

@@ -161,18 +161,6 @@ class _Pc:
             moved = replace(moved, cpu=f"{request.cpu or self._family.cpu},phys-bits={bits}")
         return moved
 
-    def default_block(self, request: MachineRequest) -> int:
-        """Return the memory block of an x86-64 Linux guest.
-
-        arch/x86/mm/init_64.c ``probe_memory_block_size()``, 6.1: 128 MiB while boot memory ends
-        below 64 GiB, above that the largest of 128 MiB to 2 GiB that its end is aligned to.
-        """
-        ram_map = self._place(request, self._options(request))
-        end = ram_map.above_start + ram_map.above if ram_map.above else ram_map.low
-        if end < 64 * GIB:
-            return 128 * MIB
-        return next(size * MIB for size in (2048, 1024, 512, 256, 128) if not end % (size * MIB))
-
     def _version(self, request: MachineRequest) -> QemuRelease:
         return machine_version(request, self._family.oldest)
 

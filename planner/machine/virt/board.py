@@ -111,15 +111,6 @@ class _Virt:
             options = {key: value for key, value in request.options.items() if key != "highmem"}
             yield replace(request, options=options)
 
-    def default_block(self, request: MachineRequest) -> int:
-        """Return 128 MiB: arm64's memory block with 4 KiB and 16 KiB pages.
-
-        Linux arch/arm64/include/asm/sparsemem.h ``SECTION_SIZE_BITS``, 6.1; 64 KiB page kernels
-        need 512 MiB, which a layout says with ``memory: block``.
-        """
-        del request
-        return 128 * MIB
-
 
 def _check_top(top: int, settings: Settings, request: MachineRequest) -> None:
     limit = 1 << settings.pa_bits
