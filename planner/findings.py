@@ -192,6 +192,7 @@ _codes(
     About.FACTS,
     {
         "MM209": ("piece-off-block", "a piece of memory is not whole memory blocks of the guest"),
+        "MM211": ("node-lost", "a piece of memory is in a NUMA node that the guest does not have"),
         "MM309": ("msi-not-isolated", "interrupts are not remapped or isolated"),
         "MM311": (
             "doorbells-overflow",

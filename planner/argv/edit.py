@@ -20,6 +20,7 @@ from planner.machine.change import (
     SetMemory,
     SetOption,
     SetProperty,
+    TellKernel,
 )
 from planner.machine.options import qemu_bool
 
@@ -44,6 +45,8 @@ def edited(line: CommandLine, changes: Iterable[Change]) -> CommandLine:
                 _set(options, "m", words)
             case SetCpu():
                 _set(options, "cpu", change.text)
+            case TellKernel(parameter):
+                _set(options, "append", f"{line.kernel_line or ''} {parameter}".lstrip())
             case SetProperty():
                 options.append(Option.of("global", f"{change.name}={change.value}"))
             case SetOption(key, None):

@@ -124,7 +124,42 @@ class CommandLine:
         devices = [option.keys for option in self.devices]
         memdevs = [keys.get("memdev") for keys in devices if keys.get("driver") in MEMORY_DEVICES]
         used = {*self.boot_backends(), *memdevs}
-        return Asked(wanted, self.assigned, tuple(b for b in backends.values() if b.id in used))
+        return Asked(
+            wanted,
+            self.assigned,
+            tuple(b for b in backends.values() if b.id in used),
+            empty_nodes=self._empty_nodes(),
+            kernel_line=self.kernel_line,
+        )
+
+    @property
+    def kernel_line(self) -> str | None:
+        """What QEMU tells the kernel it loads; None where it loads none."""
+        named = {option.name: option.value for option in self.options}
+        if "kernel" not in named and "kernel" not in self.machine:
+            return None
+        return named.get("append", self.machine.get("append", ""))
+
+    def _empty_nodes(self) -> frozenset[int]:
+        """Return the NUMA nodes without CPUs and boot memory, but for the last.
+
+        Where no node is given CPUs, QEMU spreads them as it likes: none is known to lack them.
+        """
+        nodes: dict[int, bool] = {}
+        spread = True
+        for numa in self.numa:
+            if numa.get("type") == "node":
+                word = numa.get("nodeid", str(len(nodes)))
+                number = int(word) if word.isdecimal() else len(nodes)
+                has = "cpus" in numa or "memdev" in numa or numa.get("mem", "0") != "0"
+                nodes[number] = nodes.get(number, False) or has
+                spread = spread and "cpus" not in numa
+            elif numa.get("type") == "cpu" and numa.get("node-id", "").isdecimal():
+                nodes[int(numa["node-id"])] = True
+                spread = False
+        if spread or not nodes:
+            return frozenset()
+        return frozenset(n for n, has in nodes.items() if not has and n != max(nodes))
 
 
 def parse_argv(words: Sequence[str], files: FileFacts = NO_FILES) -> CommandLine:
@@ -326,6 +361,7 @@ def _memory_devices(line: CommandLine, backends: dict[str, Backend]) -> Iterable
             align=facts.align,
             memdev=memdev,
             slot=int(slot) if slot.isdecimal() else None,
+            node=int(keys["node"]) if keys.get("node", "").isdecimal() else 0,
             block_size=(
                 qemu_size("block-size", keys["block-size"]) if "block-size" in keys else None
             ),

@@ -15,6 +15,7 @@ from planner.findings import Finding
 from planner.judge.collision import Collision, collisions
 from planner.judge.devices import judge_devices
 from planner.judge.forbidden import Binding
+from planner.judge.kernel import off_block
 from planner.judge.ram import judge_ram
 from planner.region import GuestMap, Kind, Origin, Region
 from planner.span import Span, SpanSet
@@ -90,7 +91,13 @@ def place_of(plug: Plug, window: Span, taken: SpanSet) -> Span | None:
 
 
 def judge_memory(
-    plug: Plug, window: Span, taken: Iterable[Span], binding: Binding, fatal: frozenset[str]
+    plug: Plug,
+    window: Span,
+    taken: Iterable[Span],
+    binding: Binding,
+    fatal: frozenset[str],
+    *,
+    block: int = 1,
 ) -> MemoryVerdict:
     """Judge a memory device against what the groups in *binding* forbid.
 
@@ -98,6 +105,7 @@ def judge_memory(
     :param taken: what the memory devices already there take.
     :param fatal: ids of the groups whose devices are assigned now; memory over their regions ends
         the VM, over others it bars their devices.
+    :param block: the guest's memory block, where it has to bring this memory online; in bytes.
     """
     occupied = SpanSet(taken)
     place = place_of(plug, window, occupied)
@@ -116,6 +124,7 @@ def judge_memory(
         ]
     if not findings and used < plug.size:
         findings = _limited(plug, place, binding)
+    findings += off_block(_region(plug.name, place), block)
     return MemoryVerdict(place, tuple(findings), free)
 
 

@@ -49,6 +49,10 @@ class Asked:
     devices: tuple[HostDevice, ...] = ()
     #: The backends that guest memory is made of, where they are given.
     backends: tuple[Backend, ...] = ()
+    #: NUMA nodes that surely have neither CPUs nor boot memory, and are not the last.
+    empty_nodes: frozenset[int] = frozenset()
+    #: What the kernel that QEMU loads itself is told; None where the guest has its own.
+    kernel_line: str | None = None
     #: A board that no tables know, drawn by its author.
     board: Machine | None = None
 

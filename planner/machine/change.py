@@ -19,6 +19,7 @@ __all__ = [
     "SetMemory",
     "SetOption",
     "SetProperty",
+    "TellKernel",
     "words_of",
 ]
 
@@ -47,6 +48,13 @@ class SetProperty:
     name: str
     value: str
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TellKernel:
+    """A parameter more for the kernel that QEMU loads itself."""
+
+    parameter: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,16 @@ class MoveDevice:
     address: int
 
 
-Change = SetMemory | SetOption | SetProperty | SetCpu | ResizeBackend | AddPiece | MoveDevice
+Change = (
+    SetMemory
+    | SetOption
+    | SetProperty
+    | SetCpu
+    | TellKernel
+    | ResizeBackend
+    | AddPiece
+    | MoveDevice
+)
 
 
 def words_of(change: Change) -> str:
@@ -96,6 +113,8 @@ def words_of(change: Change) -> str:
             return why or f"{name}={value}"
         case SetCpu(text, why):
             return why or f"-cpu {text}"
+        case TellKernel(parameter):
+            return f"{parameter} for the guest's kernel"
         case ResizeBackend(name, size):
             return f"backend {name} {show_size(size)}"
         case AddPiece(device):

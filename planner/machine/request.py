@@ -52,6 +52,8 @@ class MemoryDevice:
     slot: int | None = None
     #: virtio-mem's block-size; None takes QEMU's default, 2 MiB or the backend's page size.
     block_size: int | None = None
+    #: Guest NUMA node.
+    node: int = 0
 
     @property
     def region(self) -> str:

@@ -119,6 +119,7 @@ def check(source: _S, binding: Binding, failures: tuple[type[Exception], ...] = 
     except failures as error:
         return replace(checked, no_fix=f"the changed line does not start: {error}")
     left = [*judge_ram(after, binding), *judge_asked(mended.asked)]
+    left = [finding for finding in left if finding.severity is Severity.ERROR]
     if left:
         return replace(checked, no_fix=f"the changed line still collides: {left[0].message}")
     return replace(checked, repair=found, mended=mended)

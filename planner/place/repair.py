@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from planner.guest.kernel import boot_min, memory_block
+from planner.guest.kernel import ONLINE, boot_min, memory_block
 from planner.judge.forbidden import Binding
 from planner.machine.asked import Asked
 from planner.machine.change import (
@@ -21,6 +21,7 @@ from planner.machine.change import (
     SetMemory,
     SetOption,
     SetProperty,
+    TellKernel,
     words_of,
 )
 from planner.machine.family import Machine, family
@@ -72,11 +73,17 @@ def repair(asked: Asked, binding: Binding) -> Repair:
     except MachineRefusedError as refused:
         raise RepairError(f"QEMU refuses the machine: {refused.message}") from None
     if any(holes.overlaps(region.span) for region in guest.boot_ram):
-        return _replan(request, machine, guest, holes)
+        return _replan(request, machine, guest, holes, asked.kernel_line)
     return _move_devices(request, machine, holes)
 
 
-def _replan(request: MachineRequest, machine: Machine, guest: GuestMap, holes: SpanSet) -> Repair:
+def _replan(
+    request: MachineRequest,
+    machine: Machine,
+    guest: GuestMap,
+    holes: SpanSet,
+    kernel_line: str | None,
+) -> Repair:
     """Place boot memory anew; the rest becomes pieces."""
     if request.devices:
         raise RepairError(
@@ -109,6 +116,8 @@ def _replan(request: MachineRequest, machine: Machine, guest: GuestMap, holes: S
     changes += [ResizeBackend(backend.id, backend.size) for backend in backends]
     like = backends[0].id if backends else ""
     changes += [AddPiece(device, like) for device in final.devices]
+    if final.devices and kernel_line is not None and ONLINE.partition("=")[0] not in kernel_line:
+        changes.append(TellKernel(ONLINE))
     return Repair(replace(final, boot_backends=backends), tuple(changes), less)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from planner.findings import Mend
+from planner.guest.kernel import memory_block
 from planner.judge.hotplug import Plug, judge_memory
 from planner.units import UnitError, parse_size
 from qmp_glue.asks import Asks
@@ -54,12 +56,15 @@ async def plug_memory(case: Case, driver: str, arguments: dict[str, Json]) -> Ve
     if await case.unbound():
         return NO_DEVICE
     binding, fatal = await case.binding()
-    verdict = judge_memory(plug, live.window, live.taken, binding, fatal)
+    # An NVDIMM is no memory that the guest brings online.
+    block = 1 if driver in {"nvdimm", "virtio-pmem-pci"} else memory_block(live.guest)
+    verdict = judge_memory(plug, live.window, live.taken, binding, fatal, block=block)
     findings, place, key = verdict.findings, verdict.place, MEMORY_ADDRESS[driver]
     if place is None:
         return QEMU_REFUSES
     # The address is only chosen when the caller leaves it to QEMU.
-    if plug.addr is None and findings and case.options.steer and verdict.free is not None:
+    meets = any(finding.mended_by is Mend.PLACE or finding.code == "MM702" for finding in findings)
+    if plug.addr is None and meets and case.options.steer and verdict.free is not None:
         words = f"steered to {verdict.free:#x}"
         return Rewrite({**arguments, key: verdict.free}, words, findings=findings)
     if not verdict.fits:
