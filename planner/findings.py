@@ -185,6 +185,7 @@ _codes(
         "MM608": ("doorbell-differs", "QEMU reports another doorbell window than the plan's"),
         "MM508": ("unaligned-memory", "the size cannot be split on the memory block"),
         "MM701": ("cannot-judge", "what a command would do to the map cannot be told"),
+        "MM703": ("not-through-guard", "a command that would go around the guard"),
     },
 )
 _codes(

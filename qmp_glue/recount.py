@@ -14,7 +14,7 @@ from planner.machine.family import Family, recognise
 from qmp_glue.addresses import MonitorAddress
 from qmp_glue.asks import Asks
 from qmp_glue.errors import GarbageError
-from qmp_glue.guard.assigned import UnknownDeviceError, assigned_now
+from qmp_glue.guard.assigned import UnknownDeviceError, asked_for
 from qmp_glue.live import at_monitor
 from qmp_glue.reading import read_memory_devices
 
@@ -128,7 +128,7 @@ async def _hole64(session: Asks, family: Family | None) -> list[str]:
 async def _devices(session: Asks, sysfs: Path) -> tuple[list[str], list[str]]:
     """Return ``-device`` for each host device, and what could not be named."""
     try:
-        found = await assigned_now(session, None, sysfs)
+        found = await asked_for(session, sysfs)
     except UnknownDeviceError as error:
         return [], [f"the assigned devices: {error}"]
     # sysfsdev= takes what host= does not: platform devices, PCI domains above ffff.

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -44,6 +48,11 @@ def _mode(text: str) -> int:
 )
 @options.judging
 @click.option("--fail-open", is_flag=True, help="Pass, and log, what cannot be judged.")
+@click.option(
+    "--allow-exec",
+    is_flag=True,
+    help="Let a migration of mode cpr-exec make QEMU another program, which is not judged.",
+)
 @click.option(
     "--reconnect",
     type=click.FloatRange(min=0.05),
@@ -95,10 +104,11 @@ def command(
     argv: tuple[str, ...],
     qmp: MonitorAddress | None,
     place: MonitorAddress | None,
-    host: str,
+    hosts: tuple[str, ...],
     scope: Scope,
     steer: bool,
     fail_open: bool,
+    allow_exec: bool,
     reconnect: float | None,
     monitor: MonitorAddress | None,
     libvirt: bool,
@@ -112,7 +122,8 @@ def command(
 
     Whoever manages the VM connects to --listen instead of QEMU's own monitor and notices nothing,
     except that a hotplug that would end the VM is refused with the reason, or goes to an address
-    that works.
+    that works. With several --host, memory must suit all of them; a host device is looked up on
+    the first.
 
     \b
     Example:
@@ -147,10 +158,34 @@ def command(
         stall_seconds=stall,
         refuse_second=second == "refuse",
     )
-    policy = Policy(PolicyOptions(host=host, scope=scope, steer=steer, fail_open=fail_open))
+    policy = Policy(
+        PolicyOptions(
+            hosts=hosts or ("/sys",),
+            scope=scope,
+            steer=steer,
+            fail_open=fail_open,
+            allow_exec=allow_exec,
+            sockets=tuple(_places(how)),
+        )
+    )
     counters = Metrics(Path(metrics) if metrics else None, vm=str(place or ""))
     record = GuardRecord(Lines.to_file(log) if log else None, counters)
     return _exit(asyncio.run(run(how, policy, record)))
+
+
+def _places(how: GuardOptions) -> Iterator[Path]:
+    """Yield where the sockets are whose places QEMU may not take: the guard's and its own."""
+    fds = [*how.listen_fds]
+    for address in (how.listen, how.monitor, how.qmp):
+        if address and address.fd is not None:
+            fds.append(address.fd)
+        elif address and address.path:
+            yield Path(address.path).absolute()
+    for fd in fds:
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fd)) as sock:
+            name = sock.getsockname()
+            if isinstance(name, str) and name:
+                yield Path(name).absolute()
 
 
 def _exit(outcome: Outcome) -> Exit:

@@ -46,7 +46,7 @@ def command(
     devices: tuple[str, ...],
     qmp: MonitorAddress,
     objects: tuple[str, ...],
-    host: str,
+    hosts: tuple[str, ...],
     scope: Scope,
     steer: bool,
     dry_run: bool,
@@ -56,7 +56,8 @@ def command(
 
     DEVICE is spelled as for QEMU: driver,key=value,... or JSON. What the guard cannot tell it
     refuses; a refusal names the nearest address that works. Of several devices those before the
-    first refused one are added.
+    first refused one are added. With several --host, memory must suit all of them; a host device is
+    looked up on the first.
 
     \b
     Example:
@@ -66,7 +67,7 @@ def command(
     """
     wanted = [_spelled(each, "driver") for each in devices]
     made = [_spelled(each, "qom-type") for each in objects]
-    policy = PolicyOptions(host=host, scope=scope, steer=steer)
+    policy = PolicyOptions(hosts=hosts or ("/sys",), scope=scope, steer=steer)
 
     results: list[Hotplug] = []
 

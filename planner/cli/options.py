@@ -149,13 +149,16 @@ def scope(unset: str = "", default: str | None = None) -> Callable[[_F], _F]:
 
 
 def judging(function: _F) -> _F:
-    """Add ``--host``, ``--scope`` and ``--steer``: whose facts judge a hotplug, how strictly."""
+    """Add ``--host``, ``--scope`` and ``--steer``: whose facts judge a hotplug, how strictly.
+
+    Memory must suit every host; a host device is looked up on the first.
+    """
     steer = click.option(
         "--steer/--no-steer",
         default=True,
         help="Choose a safe address where QEMU's own would collide; or refuse.",
     )
-    return _group(host("/sys"), scope(default=Scope.ASSIGNED.value), steer)(function)
+    return _group(hosts("this host"), scope(default=Scope.ASSIGNED.value), steer)(function)
 
 
 #: Where a monitor is, to be connected to or listened at.

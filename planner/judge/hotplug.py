@@ -18,7 +18,7 @@ from planner.judge.forbidden import Binding
 from planner.judge.kernel import off_block
 from planner.judge.ram import judge_ram
 from planner.region import GuestMap, Kind, Origin, Region
-from planner.span import Span, SpanSet
+from planner.span import ADDRESS_LIMIT, Span, SpanSet
 from planner.units import show_size
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "place_of",
 ]
 
+_PAGE = 4096
 _ASKED = Origin("the command judged")
 
 
@@ -52,19 +53,22 @@ class Plug:
     exact: bool = True
 
     def at(self, address: int) -> Span:
-        """Return the range it takes at *address*."""
-        return Span.sized(address, self.size)
+        """Return the range it takes at *address*, as far as there are addresses."""
+        return Span(address, min(address + self.size, ADDRESS_LIMIT))
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryVerdict:
     """What was found out about a :class:`Plug`."""
 
-    #: Where QEMU would put it; None when QEMU itself refuses it.
+    #: Where it would be: at its address, or where QEMU would put it; None when it has no address
+    #: and there is no room.
     place: Span | None
     findings: tuple[Finding, ...] = ()
     #: The nearest address where all of it may be; None when there is none.
     free: int | None = None
+    #: Whether it may be wherever QEMU would put it, with any alignment it may use.
+    sure: bool = True
 
     @property
     def fits(self) -> bool:
@@ -73,21 +77,16 @@ class MemoryVerdict:
 
 
 def place_of(plug: Plug, window: Span, taken: SpanSet) -> Span | None:
-    """Return where QEMU would put the device, None when it would refuse it.
+    """Return where the device would be, None when it has no address and there is no room.
 
-    With an address: there, when it is inside *window* and nothing is there. Without: the first fit
-    from the window's start (hw/mem/memory-device.c ``memory_device_get_free_addr()``, QEMU 7.2).
+    With an address: there, whether QEMU would take that or not. Without: the first fit from the
+    window's start (hw/mem/memory-device.c ``memory_device_get_free_addr()``, QEMU 7.2).
 
     :param taken: what the memory devices already there take.
     """
     if plug.addr is None:
         return (SpanSet([window]) - taken).first_fit(plug.size, plug.align, window)
-    if plug.addr + plug.size > window.end or plug.addr < window.start:
-        return None
-    if plug.exact and plug.addr % plug.align:
-        return None
-    place = plug.at(plug.addr)
-    return None if taken.overlaps(place) else place
+    return plug.at(plug.addr)
 
 
 def judge_memory(
@@ -115,7 +114,7 @@ def judge_memory(
     used = plug.size if plug.used is None else plug.used
     findings = []
     if used:
-        region = _region(plug.name, Span.sized(place.start, used))
+        region = _region(plug.name, Span(place.start, min(place.start + used, place.end)))
         where = "no address in the device memory window works"
         if free is not None:
             where = f"nearest free address {free:#x}"
@@ -125,7 +124,24 @@ def judge_memory(
     if not findings and used < plug.size:
         findings = _limited(plug, place, binding)
     findings += off_block(_region(plug.name, place), block)
-    return MemoryVerdict(place, tuple(findings), free)
+    sure = plug.addr is not None or _sure(plug, place, window, occupied, binding)
+    return MemoryVerdict(place, tuple(findings), free, sure)
+
+
+def _sure(plug: Plug, place: Span, window: Span, taken: SpanSet, binding: Binding) -> bool:
+    """Say whether every place QEMU may choose is clear.
+
+    A machine may align to less than thought (pc-i440fx-2.1 to a page: hw/i386/pc.c
+    ``enforce_aligned_dimm``, QEMU 7.2): then the first fit is lower, down to that of pages.
+    """
+    if not binding.holes.overlaps(window):
+        return True
+    lowest = (SpanSet([window]) - taken).first_fit(plug.size, _PAGE, window)
+    return (
+        plug.exact
+        and lowest is not None
+        and not binding.holes.overlaps(Span(lowest.start, place.end))
+    )
 
 
 def judge_growth(

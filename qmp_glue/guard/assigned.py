@@ -10,19 +10,23 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from planner.text.pci import parse_pci
 from qmp_glue.asks import Asks
+from qmp_glue.guard.table import drivers
+from qmp_glue.guard.table.rows import Judge
 from qmp_glue.guard.values import Json
 from qmp_glue.guard.verdicts import CannotJudgeError, PassedFd, Peer
 
-__all__ = ["Assigned", "UnknownDeviceError", "assigned_now", "named_by"]
+__all__ = ["Assigned", "UnknownDeviceError", "asked_for", "assigned_now", "named_by"]
 
 _GROUP_FILE = re.compile(r"/dev/vfio/(?:noiommu-)?(\d+)\Z")
 _HELD = ("/dev/vfio/", "/dev/vhost-vdpa")
+#: Arguments that name a host device.
+_NAMES = ("sysfsdev", "host", "vhostdev", "vhostfd", "fd")
 _CONTAINERS = ("/machine/peripheral", "/machine/peripheral-anon")
 
 
@@ -46,44 +50,64 @@ def named_by(arguments: Mapping[str, Json], peer: Peer, sysfs: Path) -> Assigned
     :param peer: knows the descriptors the client has passed by name, and QEMU's own by number.
     :raise UnknownDeviceError: it cannot be told.
     """
-    given = {key: str(value) for key, value in arguments.items() if value is not None}
-    if "sysfsdev" in given:
-        return _of_sysfs(Path(given["sysfsdev"]), sysfs)
-    if "fd" in given:
-        return _of_fd(given["fd"], peer, sysfs)
-    if "vhostfd" in given:
-        return _of_fd(given["vhostfd"], peer, sysfs)
-    if "vhostdev" in given:
-        return _of_char_device(Path(given["vhostdev"]), sysfs)
-    if "host" in given:
-        if name := parse_pci(given["host"]):
+    given = {key: str(arguments[key]) for key in _NAMES if arguments.get(key) is not None}
+    if len(given) > 1:
+        # fd wins in QEMU (hw/vfio/pci.c vfio_pci_realize(), 10.0): who gives two is mistaken.
+        words = " and ".join(f"{key}=" for key in given)
+        raise UnknownDeviceError(f"it names its host device more than once, by {words}")
+    for key, value in given.items():
+        if key == "sysfsdev":
+            return _of_sysfs(Path(value), sysfs)
+        if key == "vhostdev":
+            return _of_char_device(Path(value), sysfs)
+        if key != "host":
+            return _of_fd(value, peer, sysfs)
+        if name := parse_pci(value):
             return Assigned(name)
-        raise UnknownDeviceError(f"'{given['host']}' is not a PCI address")
+        raise UnknownDeviceError(f"'{value}' is not a PCI address")
     raise UnknownDeviceError("it names no host device by host=, sysfsdev=, vhostdev= or fd=")
 
 
 async def assigned_now(session: Asks, pid: int | None, sysfs: Path) -> tuple[Assigned, ...]:
     """Return the host devices that QEMU holds now.
 
-    Asks QEMU for its vfio and vhost-vdpa devices, and adds what its open descriptors show, where
-    they may be looked at.
+    Asks QEMU for its vfio and vhost-vdpa devices, and adds what its open descriptors show: a
+    vDPA network backend of the command line is no object that could be asked for.
 
+    :param pid: QEMU's; None when it is not known.
     :raise GlueError: QEMU did not answer.
-    :raise UnknownDeviceError: it has one that cannot be named.
+    :raise UnknownDeviceError: it has one that cannot be named, or its descriptors are not to be
+        seen.
     """
     held = _held_by(pid, sysfs)
-    found: set[Assigned] = set(held)
+    return await asked_for(session, sysfs, held)
+
+
+async def asked_for(
+    session: Asks, sysfs: Path, held: Iterable[Assigned] = ()
+) -> tuple[Assigned, ...]:
+    """Return *held*, and the vfio and vhost-vdpa devices that QEMU names when asked.
+
+    :raise GlueError: QEMU did not answer.
+    :raise UnknownDeviceError: one cannot be named, and nothing is held.
+    """
+    found = set(held)
+    known = bool(found)
     listed = [session.execute("qom-list", {"path": container}) for container in _CONTAINERS]
     for container, entries in zip(_CONTAINERS, await asyncio.gather(*listed), strict=True):
         for entry in entries:
             kind = str(entry.get("type", ""))
-            if not kind.startswith(("child<vfio-", "child<vhost-vdpa-")):
+            kind = kind.removeprefix("child<").removesuffix(">")
+            if not kind.startswith(("vfio-", "vhost-vdpa-")):
+                continue
+            row = drivers.TABLE.find(kind)
+            if row and row.judge is not Judge.ASSIGN:
                 continue
             path = f"{container}/{entry['name']}"
             device = await _ask_device(session, path, sysfs)
             if device:
                 found.add(device)
-            elif not held:
+            elif not known:
                 raise UnknownDeviceError(f"which host device '{entry['name']}' is cannot be told")
     return tuple(sorted(found))
 
@@ -101,20 +125,25 @@ async def _ask_device(session: Asks, path: str, sysfs: Path) -> Assigned | None:
 
 
 def _held_by(pid: int | None, sysfs: Path) -> set[Assigned]:
-    """Return what QEMU's open descriptors show; empty when they may not be looked at."""
+    """Return what QEMU's open descriptors show."""
     if pid is None:
-        return set()
+        raise UnknownDeviceError("which process is QEMU's, and so what it holds, cannot be told")
     found = set()
     try:
-        for entry in Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                target = str(entry.readlink())
-                if target.startswith(_HELD) and target != "/dev/vfio/vfio":
-                    found.add(_of_open_file(PassedFd(target, entry.stat().st_rdev), sysfs))
-            except (OSError, UnknownDeviceError):
-                continue
-    except OSError:
-        return set()
+        entries = list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError as exc:
+        raise UnknownDeviceError(
+            f"what QEMU (process {pid}) holds is not to be seen: {exc.strerror}"
+        ) from None
+    for entry in entries:
+        try:
+            target, rdev = str(entry.readlink()), entry.stat().st_rdev
+        except FileNotFoundError:
+            continue
+        except OSError as exc:
+            raise UnknownDeviceError(f"{entry}: {exc.strerror}") from None
+        if target.startswith(_HELD) and target != "/dev/vfio/vfio":
+            found.add(_of_open_file(PassedFd(target, rdev), sysfs))
     return found
 
 

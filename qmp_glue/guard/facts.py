@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from planner.findings import Finding
 from planner.host.profile import HostProfile, Scope
@@ -18,7 +17,7 @@ from planner.span import Span
 from qmp_glue.asks import Asks
 from qmp_glue.errors import GlueError
 from qmp_glue.guard.aside import aside
-from qmp_glue.guard.assigned import Assigned, UnknownDeviceError, assigned_now
+from qmp_glue.guard.assigned import Assigned
 from qmp_glue.guard.verdicts import CannotJudgeError
 from qmp_glue.reading import PluggedMemory, read_guest
 
@@ -38,7 +37,6 @@ class Live:
 
     guest: GuestMap
     plugged: tuple[PluggedMemory, ...]
-    assigned: tuple[Assigned, ...]
     #: Device memory; None when the machine has none.
     window: Span | None
     #: QEMU's name of the target, ``x86_64``.
@@ -83,22 +81,20 @@ def memory_reach(data: Mapping[str, int], target: str) -> int:
     return usable_region(data["requested-size"], data["max-size"], data["block-size"], target)
 
 
-async def read_live(session: Asks, pid: int | None, sysfs: Path) -> Live:
-    """Read the map, the memory devices and the assigned devices.
+async def read_live(session: Asks) -> Live:
+    """Read the map and the memory devices.
 
     :raise CannotJudgeError: one of them cannot be read.
     """
     try:
-        (guest, plugged), told, assigned = await asyncio.gather(
-            read_guest(session, "live"),
-            session.once("query-target"),
-            assigned_now(session, pid, sysfs),
+        (guest, plugged), told = await asyncio.gather(
+            read_guest(session, "live"), session.once("query-target")
         )
         target = told["arch"]
-    except (GlueError, UnknownDeviceError, KeyError, TypeError, ValueError) as exc:
+    except (GlueError, KeyError, TypeError, ValueError) as exc:
         raise CannotJudgeError(f"the live map cannot be read: {exc}") from exc
     window = next((w.span for w in guest.windows if w.kind is WindowKind.DEVICE_MEMORY), None)
-    return Live(_cut(guest, plugged, str(target)), plugged, assigned, window, str(target))
+    return Live(_cut(guest, plugged, str(target)), plugged, window, str(target))
 
 
 def _cut(guest: GuestMap, plugged: tuple[PluggedMemory, ...], target: str) -> GuestMap:
@@ -139,24 +135,36 @@ def groups_of(host: HostProfile, devices: tuple[Assigned, ...]) -> tuple[str, ..
 
 
 async def host_binding(
-    source: str, scope: Scope, devices: tuple[Assigned, ...]
+    sources: Sequence[str], scope: Scope, devices: tuple[Assigned, ...]
 ) -> tuple[Binding, frozenset[str]]:
-    """Read the host's facts and return what binds, and the ids of the groups of *devices*.
+    """Read hosts' facts and return what binds, and the ids of the groups of *devices*.
 
-    :param source: ``/sys``, a copied tree, or a profile file.
+    The first host is where the VM runs: *devices* are looked up there. On the others the guest may
+    be given any device, so all of their groups bind.
+
+    :param sources: each ``/sys``, a copied tree, or a profile file.
     :raise CannotJudgeError: the facts cannot be read, or do not know a device.
     """
+    # A host with a thousand groups takes tens of milliseconds: events must not wait for it.
+    first, *others = [await aside(f"the host's facts at {each}", _read, each) for each in sources]
+    names = groups_of(first, devices)
+    ids = frozenset(group.id for name in names if (group := first.group_of(name)))
+    binding = bind([first], scope, names)
+    if others:
+        entries = {*binding.forbidden, *bind(others, Scope.HOST, ()).forbidden}
+        binding = replace(binding, hosts=(first, *others), forbidden=tuple(sorted(entries)))
+    return binding, ids
+
+
+def _read(source: str) -> HostProfile:
     try:
-        # A host with a thousand groups takes tens of milliseconds: events must not wait for it.
-        host = await aside(f"the host's facts at {source}", read_host, source)
+        host = read_host(source)
     except (HostUnreadableError, OSError, ValueError) as exc:
         raise CannotJudgeError(f"the host's facts cannot be read: {exc}") from exc
     if not host.groups and any(finding.code != "MM307" for finding in _errors(host)):
         reason = "; ".join(finding.message for finding in _errors(host))
         raise CannotJudgeError(f"the host's facts cannot be read: {reason}")
-    names = groups_of(host, devices)
-    ids = frozenset(group.id for name in names if (group := host.group_of(name)))
-    return bind([host], scope, names), ids
+    return host
 
 
 def _errors(host: HostProfile) -> list[Finding]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from planner.judge.hotplug import judge_growth
 from planner.units import UnitError, parse_size
+from qmp_glue.guard.bars import check_there
 from qmp_glue.guard.case import Case
 from qmp_glue.guard.facts import usable_region
+from qmp_glue.guard.process import listen_somewhere
+from qmp_glue.guard.table import properties
+from qmp_glue.guard.table.rows import Class
 from qmp_glue.guard.values import Json
 from qmp_glue.guard.verdicts import (
     NO_DEVICE,
-    QEMU_REFUSES,
     CannotJudgeError,
     Pass,
     Refuse,
@@ -20,25 +21,20 @@ from qmp_glue.guard.verdicts import (
 
 __all__ = ["load_state", "set_property"]
 
-#: Properties that no object but a virtio-mem device changes without touching the map.
-_RISKY: Final = frozenset({"addr", "memaddr", "memdev", "memory", "size"}) | {
-    *("enabled", "fd", "host", "iommufd", "realized", "sysfsdev")
-}
-
 
 async def set_property(case: Case, arguments: dict[str, Json]) -> Verdict:
     """Judge a ``qom-set``."""
     path, name = arguments.get("path"), arguments.get("property")
     if not isinstance(path, str) or not isinstance(name, str):
-        return QEMU_REFUSES
+        raise CannotJudgeError("the property to set is not named")
     kind = await case.asks.get(path, "type")
-    if kind is None:
-        return QEMU_REFUSES
-    if name == "requested-size" and str(kind).startswith("virtio-mem"):
-        return await _resize(case, path, arguments.get("value"))
-    if name in _RISKY or str(kind).startswith("memory-backend"):
-        raise CannotJudgeError(f"property '{name}' of {kind} '{path}' could change the map")
-    return Pass("changes neither memory nor assigned devices")
+    if not isinstance(kind, str):
+        raise CannotJudgeError(f"'{path}' names no one object")
+    # The table's rows hold for all versions.
+    row = case.allowed(properties.find(kind, name), f"property '{name}' of {kind}")
+    if row.kind is Class.HARMLESS:
+        return Pass(row.why)
+    return await _resize(case, path, arguments.get("value"))
 
 
 async def _resize(case: Case, path: str, value: Json) -> Verdict:
@@ -49,8 +45,6 @@ async def _resize(case: Case, path: str, value: Json) -> Verdict:
     size = await _number(case, str(await case.asks.get(path, "memdev")), "size")
     if requested <= before:
         return Pass("does not grow")
-    if requested > size or requested % block:
-        return QEMU_REFUSES
     if await case.unbound():
         return NO_DEVICE
     binding, fatal = await case.binding()
@@ -61,11 +55,15 @@ async def _resize(case: Case, path: str, value: Json) -> Verdict:
 
 
 async def load_state(case: Case, arguments: dict[str, Json]) -> Verdict:
-    """Judge a loaded state: a virtio-mem device may come back at any size it can have."""
-    del arguments
+    """Judge a loaded state: a virtio-mem device may come back at any size it can have.
+
+    BARs come back anywhere in the PCI windows, too, and what the state comes from may listen.
+    """
+    await listen_somewhere(case, arguments)
     if await case.unbound():
         return NO_DEVICE
     binding, fatal = await case.binding()
+    await check_there(case, binding)
     findings = [
         finding
         for device in (await case.live()).plugged

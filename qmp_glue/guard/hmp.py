@@ -12,19 +12,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from planner.argv.keyval import KeyvalError, parse_keyval, split_commas
-from qmp_glue.guard.commands import HMP_HARMLESS
+from qmp_glue.guard.table.rows import Judge
 from qmp_glue.guard.values import Json
 from qmp_glue.guard.verdicts import CannotJudgeError
 
-__all__ = ["HmpCommand", "NotUnderstoodError", "harmless", "understand"]
+__all__ = ["HmpCommand", "NotUnderstoodError", "first_word", "understand"]
 
 _NAME = re.compile(r"\s*([^\s/]*)")
 _PLAIN = re.compile(r"[!#-&(-\[\]-~]+")
-#: Human name → QMP name, of commands whose only argument is ``driver,key=value,...``.
-_KEYVAL = {"device_add": ("device_add", "driver"), "netdev_add": ("netdev_add", "type")}
-_OBJECT = {"object_add": ("object-add", "qom-type")}
-_ONE_WORD = {"device_del": ("device_del", "id"), "loadvm": ("snapshot-load", "tag")}
-_BARE = {"exit_preconfig": "x-exit-preconfig"}
+#: The key that may be left out, of commands whose last argument is ``value,key=value,...``.
+_IMPLIED = {
+    Judge.DEVICE: "driver",
+    Judge.NETDEV: "type",
+    Judge.OBJECT: "qom-type",
+    Judge.CHARDEV: "backend",
+}
 
 
 class NotUnderstoodError(CannotJudgeError):
@@ -33,9 +35,8 @@ class NotUnderstoodError(CannotJudgeError):
 
 @dataclass(frozen=True, slots=True)
 class HmpCommand:
-    """A human monitor line in QMP's words."""
+    """A human monitor line with arguments in QMP's words."""
 
-    name: str
     arguments: dict[str, Json]
     line: str
 
@@ -51,44 +52,41 @@ class HmpCommand:
         return self.line
 
 
-def _first_word(line: str) -> str:
+def first_word(line: str) -> str:
+    """Return the name of a line's command; empty when there is none."""
     found = _NAME.match(line)
     return found[1] if found else ""
 
 
-def harmless(line: str) -> bool:
-    """Say whether the line's command is known to leave the map alone."""
-    word = _first_word(line)
-    return word in HMP_HARMLESS or not word
+def understand(line: str, judge: Judge) -> HmpCommand:
+    """Read the arguments of a line.
 
-
-def understand(line: str) -> HmpCommand:
-    """Read a line that is not harmless.
-
-    :raise NotUnderstoodError: it is none of the known commands, or uses quoting.
+    :param judge: what its command is judged by, and so what it takes.
+    :raise NotUnderstoodError: it uses quoting, or is not of the form expected.
     """
-    word = _first_word(line)
-    words = line.split()
+    word, words = first_word(line), line.split()
+    rest = words[1:]
+    if words[0] != word:
+        raise NotUnderstoodError(f"'{words[0]}' is no plain command name")
+    if judge is Judge.MIGRATE:
+        # What is migrated to may be quoted; which parameter is set may not.
+        return HmpCommand(_parameter(rest) if "set" in word else {}, line)
     if not all(_PLAIN.fullmatch(each) for each in words):
         raise NotUnderstoodError(f"'{word}' with quotes, escapes or control characters")
-    rest = words[1:]
-    if words and words[0] != word:
-        raise NotUnderstoodError(f"'{words[0]}' is no plain command name")
-    if word in _BARE and not rest:
-        return HmpCommand(_BARE[word], {}, line)
-    if word in _ONE_WORD and len(rest) == 1:
-        name, key = _ONE_WORD[word]
-        return HmpCommand(name, {key: rest[0]}, line)
-    if word in {**_KEYVAL, **_OBJECT} and len(rest) == 1:
-        name, implied = {**_KEYVAL, **_OBJECT}[word]
-        return HmpCommand(name, _options(rest[0], implied), line)
-    if word == "qom-set":
-        return _qom_set(rest, line)
-    if word == "migrate_incoming" and len(rest) == 1:
-        return HmpCommand("migrate-incoming", {"uri": rest[0]}, line)
-    if word == "gdbserver":
-        raise NotUnderstoodError("'gdbserver' opens a human monitor that is not guarded")
-    raise NotUnderstoodError(f"'{word}' is not a command guestmap knows in this form")
+    if judge in _IMPLIED:
+        # chardev-change has the id in front.
+        if len(rest) != 1 + (word == "chardev-change"):
+            raise NotUnderstoodError(f"'{word}' with other than one list of options")
+        return HmpCommand(_options(rest[-1], _IMPLIED[judge]), line)
+    if judge is Judge.PROPERTY:
+        return HmpCommand(_qom_set(rest), line)
+    return HmpCommand({"words": rest}, line)
+
+
+def _parameter(rest: list[str]) -> dict[str, Json]:
+    if len(rest) < 2 or not _PLAIN.fullmatch(rest[0]) or rest[0].startswith("-"):
+        raise NotUnderstoodError("'migrate_set_parameter' with other than a parameter and a value")
+    return {rest[0]: " ".join(rest[1:])}
 
 
 def _options(text: str, implied: str) -> dict[str, Json]:
@@ -103,10 +101,10 @@ def _options(text: str, implied: str) -> dict[str, Json]:
         raise NotUnderstoodError(str(exc)) from None
 
 
-def _qom_set(rest: list[str], line: str) -> HmpCommand:
+def _qom_set(rest: list[str]) -> dict[str, Json]:
     if rest and rest[0] == "-j":
         rest = rest[1:]
     if len(rest) != 3 or rest[0].startswith("-"):
         raise NotUnderstoodError("'qom-set' with other than path, property and a plain value")
     path, name, value = rest
-    return HmpCommand("qom-set", {"path": path, "property": name, "value": value}, line)
+    return {"path": path, "property": name, "value": value}

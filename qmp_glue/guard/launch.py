@@ -19,12 +19,20 @@ from planner.argv.keyval import KeyvalError, is_json, parse_json, parse_keyval
 from qmp_glue.addresses import MonitorAddress, connect
 from qmp_glue.errors import StartError
 from qmp_glue.guard.listening import listen
+from qmp_glue.guard.table import objects
+from qmp_glue.guard.table.rows import Judge
 
 __all__ = ["Launched", "launch", "options_of", "other_monitors", "words_of"]
 
 _CHARDEV: Final = "guestmap-guard"
-#: Options that give QEMU another monitor, or may.
-_MONITOR_OPTIONS: Final = frozenset({"-monitor", "-mon", "-qmp", "-qmp-pretty", "-readconfig"})
+#: Options that give QEMU another monitor, or may, and those that let memory be written past it.
+_MONITOR_OPTIONS: Final = frozenset(
+    {"-monitor", "-mon", "-qmp", "-qmp-pretty", "-readconfig", "-gdb", "-qtest"}
+)
+#: The same without a value: -gdb tcp::1234, and -serial mon:stdio.
+_ALONE: Final = frozenset({"-s", "-nographic"})
+#: Options whose value may begin with ``mon:`` (system/vl.c ``serial_parse()``, QEMU 10.0).
+_MULTIPLEXED: Final = frozenset({"-serial", "-parallel", "-debugcon"})
 
 
 class Launched:
@@ -65,12 +73,21 @@ def other_monitors(argv: Sequence[str], guarded: str = "") -> list[str]:
     :param guarded: id of the chardev whose monitor is the guard's.
     """
     return [
-        f"{name} {value}"
+        name if name in _ALONE else f"{name} {value}"
         for name, value, _ in options_of(argv)
-        if name in _MONITOR_OPTIONS
-        and value != "none"
+        if _is_monitor(name, value)
         and not (guarded and words_of(value, "chardev").get("chardev") == guarded)
     ]
+
+
+def _is_monitor(name: str, value: str) -> bool:
+    if name in _MULTIPLEXED:
+        return value.startswith("mon:")
+    if name == "-object":
+        # What the guard would refuse of a running QEMU.
+        row = objects.TABLE.find(words_of(value, "qom-type").get("qom-type", ""))
+        return row is not None and row.judge is Judge.MONITOR
+    return name in _ALONE or (name in _MONITOR_OPTIONS and value != "none")
 
 
 def words_of(value: str, implied: str = "") -> dict[str, str]:

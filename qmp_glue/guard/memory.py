@@ -13,14 +13,13 @@ from typing import Final
 from planner.findings import Mend
 from planner.guest.kernel import memory_block
 from planner.judge.hotplug import Plug, judge_memory
-from planner.units import UnitError, parse_size
+from planner.units import UnitError, parse_size, show_size
 from qmp_glue.asks import Asks
 from qmp_glue.guard.case import Case
 from qmp_glue.guard.facts import usable_region
 from qmp_glue.guard.values import Json
 from qmp_glue.guard.verdicts import (
     NO_DEVICE,
-    QEMU_REFUSES,
     CannotJudgeError,
     Pass,
     Refuse,
@@ -41,27 +40,37 @@ MEMORY_ADDRESS: Final = {
 #: QEMU 7.2); also the least virtio-mem block, unless huge pages are larger.
 _ANONYMOUS: Final = 2 << 20
 _HUGE_PAGE: Final = Path("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size")
+#: An id as QEMU takes it (util/id.c ``id_wellformed()``, 7.2), alone or as a path.
+_BACKEND: Final = re.compile(r"(?:/objects/)?([A-Za-z][A-Za-z0-9._-]*)")
 _NUMBER: Final = re.compile(r"0x[0-9a-fA-F]{1,16}|0|[1-9][0-9]{0,19}")
 
 
-async def plug_memory(case: Case, driver: str, arguments: dict[str, Json]) -> Verdict:
-    """Judge a ``device_add`` of a driver in :data:`MEMORY_ADDRESS`."""
-    # The map and the backend in one go.
-    live, backend = await asyncio.gather(case.live(), _backend(case, arguments))
-    plug = _read_plug(backend, driver, arguments, live.target)
-    if plug is None:
-        return QEMU_REFUSES
-    if live.window is None:
-        return Pass("QEMU refuses it: the machine takes no memory devices")
-    if await case.unbound():
+async def plug_memory(case: Case, arguments: dict[str, Json]) -> Verdict:
+    """Judge a ``device_add`` of memory."""
+    driver = str(arguments["driver"])
+    # The map, the backend and what is assigned in one go.
+    unbound, live, backend = await asyncio.gather(
+        case.unbound(), case.live(), _backend(case, arguments)
+    )
+    if unbound:
         return NO_DEVICE
+    if driver not in MEMORY_ADDRESS:
+        raise CannotJudgeError(f"driver '{driver}' adds memory in an unknown way")
+    plug = _read_plug(backend, driver, arguments, live.target)
+    if live.window is None:
+        raise CannotJudgeError("the machine has no device memory; QEMU starts it with maxmem=")
     binding, fatal = await case.binding()
     # An NVDIMM is no memory that the guest brings online.
     block = 1 if driver in {"nvdimm", "virtio-pmem-pci"} else memory_block(live.guest)
     verdict = judge_memory(plug, live.window, live.taken, binding, fatal, block=block)
     findings, place, key = verdict.findings, verdict.place, MEMORY_ADDRESS[driver]
     if place is None:
-        return QEMU_REFUSES
+        if binding.holes.overlaps(live.window):
+            raise CannotJudgeError(
+                f"device memory [{live.window}] has no room for {show_size(plug.size)}: where it"
+                " would go cannot be told"
+            )
+        return Pass("nothing in device memory is forbidden")
     # The address is only chosen when the caller leaves it to QEMU.
     meets = any(finding.mended_by is Mend.PLACE or finding.code == "MM702" for finding in findings)
     if plug.addr is None and meets and case.options.steer and verdict.free is not None:
@@ -69,33 +78,39 @@ async def plug_memory(case: Case, driver: str, arguments: dict[str, Json]) -> Ve
         return Rewrite({**arguments, key: verdict.free}, words, findings=findings)
     if not verdict.fits:
         return Refuse.of(findings)
-    if plug.addr is None and binding.holes and not plug.exact:
+    if plug.addr is None and not verdict.sure:
         # QEMU may align it otherwise than thought: fix what has been judged.
         words = f"pinned to {place.start:#x}"
         return Rewrite({**arguments, key: place.start}, words, findings=findings)
     return Pass(findings=findings)
 
 
-async def _backend(case: Case, arguments: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    """Read the backend; None when there is none.
+async def _backend(case: Case, arguments: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Read the backend.
 
+    :raise CannotJudgeError: it is none, or not named without doubt.
     :raise GlueError: QEMU did not answer.
     """
     memdev = arguments.get("memdev")
-    if not isinstance(memdev, str):
-        return None
-    return case.options.backends.get(memdev) or await _read_backend(case.asks, memdev)
+    found = _BACKEND.fullmatch(memdev) if isinstance(memdev, str) else None
+    if found is None:
+        # Any other path may end at another object in QEMU than here (qom/object.c
+        # object_resolve_partial_path(), 7.2).
+        raise CannotJudgeError(f"memdev '{memdev}' is neither ID nor /objects/ID")
+    backend = case.options.backends.get(found[1]) or await _read_backend(case.asks, found[1])
+    kind = backend.get("qom-type")
+    if not isinstance(kind, str) or not kind.startswith("memory-backend-"):
+        raise CannotJudgeError(f"memdev '{memdev}' is no memory backend, but {kind}")
+    return backend
 
 
 def _read_plug(
-    backend: Mapping[str, Json] | None, driver: str, arguments: Mapping[str, Json], target: str
-) -> Plug | None:
-    """Read what is to be added; None when QEMU refuses it.
+    backend: Mapping[str, Json], driver: str, arguments: Mapping[str, Json], target: str
+) -> Plug:
+    """Read what is to be added.
 
     :raise CannotJudgeError: its arguments are not understood.
     """
-    if backend is None:
-        return None
     size = _number(backend.get("size"), "size")
     align, exact = _alignment(backend)
     addr = _number(arguments.get(MEMORY_ADDRESS[driver]), MEMORY_ADDRESS[driver]) or None
@@ -106,7 +121,7 @@ def _read_plug(
         size -= _number(arguments.get("label-size"), "label-size")
         size -= size % align if exact else 0
     if size <= 0:
-        return None
+        raise CannotJudgeError(f"memdev '{arguments['memdev']}' leaves no memory")
     if driver != "virtio-mem-pci":
         return Plug(shown, size, align, addr, exact=exact)
     block = _number(arguments.get("block-size"), "block-size") or max(_ANONYMOUS, _huge_page())
@@ -115,14 +130,16 @@ def _read_plug(
     return Plug(shown, size, max(align, block), addr, used, exact and block == _ANONYMOUS)
 
 
-async def _read_backend(session: Asks, memdev: str) -> dict[str, Json] | None:
-    """Ask for what decides about size and alignment; None when there is no such backend."""
-    path = memdev if memdev.startswith("/") else f"/objects/{memdev}"
+async def _read_backend(session: Asks, name: str) -> dict[str, Json]:
+    """Ask for what decides about size and alignment."""
+    path = f"/objects/{name}"
     # Properties a kind lacks are None, as good as absent.
     names = ("type", "size", "align", "hugetlbsize", "mem-path")
-    told = await asyncio.gather(*(session.get(path, name) for name in names))
+    told = await asyncio.gather(*(session.get(path, each) for each in names))
     found: dict[str, Json] = dict(zip(("qom-type", *names[1:]), told, strict=True))
-    return None if found["qom-type"] is None or found["size"] is None else found
+    if found["qom-type"] is None or found["size"] is None:
+        raise CannotJudgeError(f"'{path}' is no memory backend")
+    return found
 
 
 def _alignment(backend: Mapping[str, Json]) -> tuple[int, bool]:

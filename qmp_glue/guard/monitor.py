@@ -14,12 +14,12 @@ import json
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from qmp_glue.asks import COMMAND_SECONDS, Asks, QemuVersion
 from qmp_glue.errors import CommandError, GarbageError, LostError, SilentError
 from qmp_glue.guard.link import Link, close_all
+from qmp_glue.guard.table import questions
 from qmp_glue.guard.values import Json, wire_bytes
 from qmp_glue.guard.verdicts import Peer
 from qmp_glue.guard.wire import OversizeError, ReplySplitter, is_event
@@ -67,8 +67,8 @@ class Monitor(Asks):
         self.name = "the monitor"
         #: QEMU's ``-name``, empty without one.
         self.vm = ""
-        #: QEMU's process, as far as it is known.
-        self.peer = Peer(pid or _qemu_or_none(self._link.peer_pid()))
+        #: QEMU's process, as far as the socket knows, and descriptors passed to it.
+        self.peer = Peer(pid or self._link.peer_pid())
 
     @property
     def backlog(self) -> int:
@@ -107,7 +107,7 @@ class Monitor(Asks):
             raise GarbageError("the peer does not greet as a QMP server does") from None
         self.version = QemuVersion.read(told.get("version"), self.name)
         enable = sorted(self.offered & {"oob"})
-        await self.execute("qmp_capabilities", {"enable": enable}, timeout)
+        await self._run("qmp_capabilities", {"enable": enable}, timeout)
         with contextlib.suppress(CommandError, AttributeError):
             told = await self.execute("query-name", seconds=timeout)
             self.vm = str(told.get("name", ""))
@@ -133,25 +133,57 @@ class Monitor(Asks):
         arguments: Mapping[str, Any] | None = None,
         seconds: float | None = COMMAND_SECONDS,
     ) -> Any:
-        """Run a command of the guard's own; see :meth:`qmp_glue.asks.Asks.execute`."""
+        """Put a question of the guard's own; see :meth:`qmp_glue.asks.Asks.execute`.
+
+        :raise NotAQuestionError: the command has an effect.
+        """
+        questions.check(command, arguments)
+        return await self._run(command, arguments, seconds)
+
+    async def relay(self, command: Json, fds: Sequence[int]) -> dict[str, Json]:
+        """Run a client's command that carries descriptors, and return the reply to it.
+
+        :raise GlueError: QEMU is gone.
+        """
+        reply = await self._ask({**command}, fds, None)
+        reply.pop("id", None)
+        if "id" in command:
+            reply["id"] = command["id"]
+        return reply
+
+    async def _ask(
+        self, message: dict[str, Json], fds: Sequence[int], seconds: float | None
+    ) -> dict[str, Any]:
         if self.lost.done():
+            close_all(fds)
             raise LostError(self.lost.result())
         self._count += 1
-        token = f"{self._nonce}{self._count}"
-        message: dict[str, Json] = {"execute": command, "id": token}
-        if arguments:
-            message["arguments"] = dict(arguments)
+        token = message["id"] = f"{self._nonce}{self._count}"
         future: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._waiting[token] = future
-        # What is asked in one go leaves in one write.
-        if not self._asked:
-            self._loop.call_soon(self._flush)
-        self._asked += wire_bytes(message)
+        if fds:
+            self._flush()
+            self._link.send(wire_bytes(message), fds)
+        else:
+            # What is asked in one go leaves in one write.
+            if not self._asked:
+                self._loop.call_soon(self._flush)
+            self._asked += wire_bytes(message)
         try:
             async with asyncio.timeout(seconds):
                 reply = await future
         except TimeoutError:
-            raise SilentError(f"QEMU did not answer {command} within {seconds:g} s") from None
+            name = message["execute"]
+            raise SilentError(f"QEMU did not answer {name} within {seconds:g} s") from None
+        return reply
+
+    async def _run(
+        self, command: str, arguments: Mapping[str, Any] | None, seconds: float | None
+    ) -> Any:
+        message: dict[str, Json] = {"execute": command}
+        if arguments:
+            message["arguments"] = dict(arguments)
+        reply = await self._ask(message, (), seconds)
         if "error" in reply:
             error = reply["error"]
             raise CommandError(command, str(error.get("class", "")), str(error.get("desc", "")))
@@ -237,12 +269,3 @@ class Monitor(Asks):
             self._greeted.set_exception(LostError(f"{reason} before it greeted"))
             # Nobody may be waiting any more.
             self._greeted.exception()
-
-
-def _qemu_or_none(pid: int | None) -> int | None:
-    """Return *pid* if it is a QEMU: the socket may know its maker instead, a manager or us."""
-    try:
-        name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    return pid if name.startswith("qemu") else None

@@ -25,7 +25,7 @@ from qmp_glue.errors import GlueError
 from qmp_glue.guard.client import Client, Held
 from qmp_glue.guard.link import close_all
 from qmp_glue.guard.monitor import Monitor
-from qmp_glue.guard.values import Json, error_reply
+from qmp_glue.guard.values import Json, error_reply, reply_bytes
 from qmp_glue.guard.verdicts import (
     Journal,
     Judge,
@@ -334,7 +334,7 @@ class Middlebox:
             if isinstance(verdict, Refuse):
                 close_all(fds)
                 await monitor.settle()
-                self._reply(error_reply(verdict.words, value))
+                self._reply(error_reply(verdict.words, value, kind=verdict.kind))
                 return
             if isinstance(verdict, Rewrite):
                 value = verdict.command
@@ -343,10 +343,13 @@ class Middlebox:
         if not fds:
             monitor.send(value)
             return
-        _remember(monitor.peer.passed, value, fds)
-        monitor.send(value, fds)
-        # QEMU reads ahead: the next set must not arrive before this one is claimed.
+        seen = _named(value, fds)
         await monitor.settle()
+        # QEMU reads ahead: the next set must not arrive before this one is claimed.
+        reply = await monitor.relay(value, fds)
+        if "error" not in reply:
+            monitor.peer.passed.update(seen)
+        self._reply(reply_bytes(reply))
 
     async def _verdict(self, monitor: Monitor, command: dict[str, Json]) -> Verdict:
         started = time.perf_counter()
@@ -369,11 +372,12 @@ class Middlebox:
                 self._flow()
 
 
-def _remember(passed: dict[str, PassedFd], command: Mapping[str, Json], fds: Sequence[int]) -> None:
-    """Note what a named descriptor is, before it leaves for QEMU."""
+def _named(command: Mapping[str, Json], fds: Sequence[int]) -> dict[str, PassedFd]:
+    """Return what a descriptor is, by the name QEMU is about to know it by."""
     arguments = command.get("arguments")
     if command.get("execute") == "getfd" and isinstance(arguments, dict):
         name = arguments.get("fdname")
         if isinstance(name, str):
             with contextlib.suppress(OSError):
-                passed[name] = PassedFd.of(fds[0])
+                return {name: PassedFd.of(fds[0])}
+    return {}

@@ -13,10 +13,10 @@ from qmp_glue.guard.values import Json
 
 __all__ = [
     "NO_DEVICE",
-    "QEMU_REFUSES",
     "CannotJudgeError",
     "Journal",
     "Judge",
+    "NotAllowedError",
     "Pass",
     "PassedFd",
     "Peer",
@@ -60,6 +60,8 @@ class Refuse(_Judged):
     words: str
     #: True when the command could not be judged, as opposed to judged and found wrong.
     unjudged: bool = False
+    #: The class of the QMP error.
+    kind: str = "GenericError"
 
     @classmethod
     def of(cls, findings: Sequence[Finding]) -> Refuse:
@@ -72,12 +74,15 @@ class Refuse(_Judged):
 
 Verdict = Pass | Rewrite | Refuse
 
-QEMU_REFUSES = Pass("QEMU refuses it")
 NO_DEVICE = Pass("no device is assigned")
 
 
 class CannotJudgeError(Exception):
     """The facts for a judgement cannot be had; the message says which and why."""
+
+
+class NotAllowedError(Exception):
+    """Nothing has to be judged: it may not go through the guard; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def play(bench: Bench, facts: Path, scene: Scene) -> Outcome:
     """
     outcome = Outcome(scene)
     bench.start(list(scene.argv))
-    policy = Policy(PolicyOptions(host=str(facts), steer=False, sysfs=facts / "sys"))
+    policy = Policy(PolicyOptions(hosts=(str(facts),), steer=False, sysfs=facts / "sys"))
     with Client(bench.socket) as client:
         for step in scene.steps:
             verdict = _judge(policy, bench, step)

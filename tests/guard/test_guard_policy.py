@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.guard import Vm, running
-from labkit.qmp import Client
 
 from planner.host.profile import Scope
 from planner.host.read import read_host
@@ -20,10 +19,12 @@ from planner.span import GIB, MIB, Span, SpanSet
 from qmp_glue.asks import Asks, QemuVersion
 from qmp_glue.errors import CommandError
 from qmp_glue.guard.assigned import Assigned, UnknownDeviceError, named_by
-from qmp_glue.guard.commands import HMP_HARMLESS
+from qmp_glue.guard.case import Case
 from qmp_glue.guard.facts import memory_reach
-from qmp_glue.guard.hmp import NotUnderstoodError, harmless, understand
+from qmp_glue.guard.hmp import NotUnderstoodError, understand
 from qmp_glue.guard.policy import Policy, PolicyOptions
+from qmp_glue.guard.table.questions import NotAQuestionError
+from qmp_glue.guard.table.rows import Judge
 from qmp_glue.guard.verdicts import Pass, PassedFd, Peer, Refuse, Rewrite, Verdict
 
 AMD = "0x000000fd00000000 0x000000ffffffffff reserved\n"
@@ -69,6 +70,8 @@ class Canned(Asks):
         self.version = QemuVersion(7, 2, 0, "")
         self.plugged = plugged
         self.devices = devices
+        self.threads = [os.getpid()]
+        self.parameters: dict[str, str] = {}
 
     async def execute(
         self, command: str, arguments: Mapping[str, Any] | None = None, seconds: float | None = 0
@@ -83,13 +86,13 @@ class Canned(Asks):
                 for id_, at in self.plugged.items()
             ]
         if command == "query-cpus-fast":
-            return []
+            return [{"thread-id": thread} for thread in self.threads]
         if command == "query-target":
             return {"arch": "x86_64"}
+        if command == "query-migrate-parameters":
+            return self.parameters
         if command == "query-commands":
             return [{"name": "new-thing"}]
-        if command == "qom-list-types":
-            return [{"name": "hv-balloon"}]
         if command == "qom-list":
             listed = self.devices if told["path"] == "/machine/peripheral" else {}
             return [{"name": name, "type": f"child<{d['type']}>"} for name, d in listed.items()]
@@ -133,10 +136,12 @@ def judge(
     devices: dict[str, dict[str, str]] | None = None,
     passed: dict[str, PassedFd] | None = None,
     scope: Scope = Scope.ASSIGNED,
+    **options: Any,
 ) -> Verdict:
-    policy = Policy(PolicyOptions(host=str(root), scope=scope, sysfs=root))
+    chosen = PolicyOptions(**{"hosts": (str(root),), "scope": scope, "sysfs": root, **options})
+    policy = Policy(chosen)
     asks = Canned(plugged or {}, devices or {})
-    return asyncio.run(policy.judge(command, asks, Peer(None, passed or {})))
+    return asyncio.run(policy.judge(command, asks, Peer(os.getpid(), passed or {})))
 
 
 def device_add(**arguments: Any) -> dict[str, Any]:
@@ -215,10 +220,21 @@ def test_a_device_the_firmware_holds_is_refused(root: Path) -> None:
         (device_add(driver="vfio-pci", host="0000:09:00.0"), "is in no IOMMU group of"),
         (device_add(driver="vfio-pci", fd="unknown"), "was not passed through the guard"),
         (device_add(driver="vfio-ap", sysfsdev="/sys/nowhere"), "does not exist"),
-        (device_add(driver="new-pci", iommufd="i0"), "takes a host device in an unknown way"),
-        (device_add(driver="hv-balloon"), "adds memory in an unknown way"),
-        (device_add(driver="virtio-mem", memdev="m0"), "adds memory in an unknown way"),
-        ({"execute": "new-thing"}, "is not known to leave the map alone"),
+        (device_add(driver="vfio-pci", host="01:00.0", fd="7"), "more than once, by host= and fd="),
+        (device_add(driver="new-pci", iommufd="i0"), "'new-pci' stands in no table"),
+        (device_add(driver="igb", iommufd="i0"), "is a host device in an unknown way"),
+        (device_add(driver="igb", memdev="m0"), "is memory in an unknown way"),
+        (device_add(driver="igb", tea="hot"), "'tea' of driver 'igb' stands in no table"),
+        (device_add(driver=7), "the device has no driver"),
+        ({"execute": "new-thing"}, "'new-thing' stands in no table of guestmap for QEMU 7.2.0"),
+        ({"execute": "device_add", "arguments": []}, "are no object"),
+        ({"execute": "netdev_add", "arguments": {"type": "pigeon"}}, "'pigeon' stands in no"),
+        ({"execute": "object-add", "arguments": {"qom-type": "tea-pot"}}, "'tea-pot' stands in"),
+        ({"execute": "chardev-add", "arguments": {"id": "c"}}, "the chardev has no type"),
+        (
+            {"execute": "qom-set", "arguments": {"path": "x", "property": "y"}},
+            "'x' names no one object",
+        ),
     ],
 )
 def test_what_cannot_be_told_is_refused(root: Path, command: dict[str, Any], words: str) -> None:
@@ -227,6 +243,168 @@ def test_what_cannot_be_told_is_refused(root: Path, command: dict[str, Any], wor
     assert verdict.unjudged
     assert words in verdict.words
     assert verdict.words.startswith("guestmap MM701: cannot judge: ")
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (device_add(driver="virtio-mem", memdev="m0"), "the half of a virtio device"),
+        (device_add(driver="spapr-pci-host-bridge", index=1), "a DMA window of its own"),
+        ({"execute": "object-add", "arguments": {"qom-type": "qtest"}}, "raw writes to memory"),
+        ({"execute": "add_client", "arguments": {"protocol": "c0"}}, "no display, and maybe a"),
+        (
+            {"execute": "yank", "arguments": {"instances": [{"type": "chardev", "id": "c"}]}},
+            "it may be the guard's own",
+        ),
+        (
+            {"execute": "migrate-set-parameters", "arguments": {"mode": "cpr-exec"}},
+            "makes QEMU another program (--allow-exec)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("fail_open", [False, True])
+def test_what_goes_around_the_guard_is_refused_always(
+    root: Path, command: dict[str, Any], words: str, *, fail_open: bool
+) -> None:
+    verdict = judge(root, command, fail_open=fail_open)
+    assert isinstance(verdict, Refuse)
+    assert verdict.words.startswith("guestmap MM703: not through the guard: ")
+    assert words in verdict.words
+    assert not verdict.unjudged
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"execute": "add_client", "arguments": {"protocol": "vnc"}},
+        {"execute": "yank", "arguments": {"instances": [{"type": "migration"}]}},
+        {"execute": "migrate-set-parameters", "arguments": {"mode": "cpr-reboot"}},
+        {"execute": "migrate", "arguments": {"uri": "tcp:h:1"}},
+        {"execute": "chardev-add", "arguments": {"id": "c", "backend": {"type": "null"}}},
+        {"execute": "object-add", "arguments": {"qom-type": "iothread", "id": "t"}},
+        {"execute": "netdev_add", "arguments": {"type": "user", "id": "n"}},
+        device_add(driver="virtio-net-pci", romfile="", netdev="n"),
+        device_add(driver="usb-kbd", bus="usb0.0", port="1"),
+    ],
+)
+def test_the_harmless_neighbours_pass(root: Path, command: dict[str, Any]) -> None:
+    assert isinstance(judge(root, command, scope=Scope.HOST), Pass)
+
+
+def test_migration_may_be_allowed_to_make_qemu_another_program(root: Path) -> None:
+    command = {"execute": "migrate-set-parameters", "arguments": {"mode": "cpr-exec"}}
+    assert isinstance(judge(root, command, allow_exec=True), Pass)
+
+
+def test_a_migration_in_a_mode_of_the_command_line_is_judged(root: Path) -> None:
+    asks = Canned({}, {})
+    asks.version = QemuVersion(11, 1, 0, "")
+    asks.parameters = {"mode": "cpr-exec"}
+    policy = Policy(PolicyOptions(hosts=(str(root),), sysfs=root))
+    verdict = asyncio.run(policy.judge({"execute": "migrate", "arguments": {}}, asks))
+    assert isinstance(verdict, Refuse)
+    assert "migration mode 'cpr-exec'" in verdict.words
+
+
+def test_a_newer_qemu_keeps_what_is_known_and_no_more(root: Path) -> None:
+    policy = Policy(PolicyOptions(hosts=(str(root),), sysfs=root))
+    asks = Canned({}, {})
+    asks.version = QemuVersion(99, 0, 0, "")
+    known = device_add(driver="usb-kbd")
+    assert isinstance(asyncio.run(policy.judge(known, asks)), Pass)
+    verdict = asyncio.run(policy.judge(device_add(driver="usb-kbd-2"), asks))
+    assert isinstance(verdict, Refuse)
+    assert "'usb-kbd-2' stands in no table of guestmap for QEMU 99.0.0" in verdict.words
+
+
+@pytest.mark.parametrize("path", ["mon.sock", "../vm/mon.sock", "unix:mon.sock,server=on"])
+def test_the_place_of_the_guards_socket_is_nobody_elses(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    folder = tmp_path / "vm"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "mon.sock").touch()
+    own = (folder / "mon.sock",)
+    address = {"type": "unix", "data": {"path": path, "server": True}}
+    backend = {"type": "socket", "data": {"addr": address}}
+    for command in (
+        {"execute": "chardev-add", "arguments": {"id": "c", "backend": backend}},
+        {"execute": "netdev_add", "arguments": {"type": "stream", "addr": address}},
+        {"execute": "nbd-server-start", "arguments": {"addr": address}},
+        {"execute": "migrate-incoming", "arguments": {"uri": path}},
+    ):
+        verdict = judge(root, command, sockets=own)
+        assert isinstance(verdict, Refuse)
+        assert "is the place of a socket of the guard's own" in verdict.words
+        other = json.loads(json.dumps(command).replace("mon.sock", "other.sock"))
+        assert isinstance(judge(root, other, sockets=own), Pass)
+
+
+def test_the_guard_asks_nothing_that_has_an_effect(root: Path) -> None:
+    case = Case(PolicyOptions(hosts=(str(root),)), Canned({}, {}), Peer())
+    for name, arguments in (
+        ("qom-list-types", None),
+        ("device-list-properties", {"typename": "igb"}),
+        ("human-monitor-command", {"command-line": "info qdm"}),
+        ("object-add", {"qom-type": "qtest"}),
+    ):
+        with pytest.raises(NotAQuestionError, match=f"the guard may not ask {name}"):
+            asyncio.run(case.asks.execute(name, arguments))
+
+
+def test_memory_must_suit_every_host_and_a_device_is_of_the_first(
+    root: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text(
+        "/sys/kernel/iommu_groups/9/reserved_regions:0x0000000200000000 0x00000002ffffffff msi\n"
+    )
+    hosts = (str(root), str(other))
+    there = device_add(**DIMM, addr=0x2_0000_0000)
+    assert isinstance(judge(root, there, devices=NIC), Pass)
+    verdict = judge(root, there, devices=NIC, hosts=hosts)
+    assert isinstance(verdict, Refuse)
+    assert "covers msi [0x200000000-0x2ffffffff] of group 9" in verdict.words
+    verdict = judge(root, device_add(**DIMM, addr=HIGH.start), devices=NIC, hosts=hosts)
+    assert isinstance(verdict, Refuse)
+    assert "of group 3 (0000:01:00.0)" in verdict.words
+    # The second host knows nothing of it, and need not.
+    assert isinstance(judge(root, device_add(driver="vfio-pci", host="01:00.0"), hosts=hosts), Pass)
+    unknown = judge(root, device_add(driver="vfio-pci", host="0000:09:00.0"), hosts=hosts)
+    assert isinstance(unknown, Refuse)
+    assert "0000:09:00.0 is in no IOMMU group of" in unknown.words
+
+
+def test_an_unaligned_address_in_a_hole_is_no_matter_of_qemus(root: Path) -> None:
+    verdict = judge(root, device_add(**DIMM, addr=HIGH.start + 4096), devices=NIC)
+    assert isinstance(verdict, Refuse)
+    assert "covers reserved" in verdict.words
+    assert isinstance(judge(root, device_add(**DIMM, addr=4 * GIB + 4096), devices=NIC), Pass)
+
+
+@pytest.mark.parametrize("memdev", ["objects/m0", "/objects/../m0", "//objects/m0", 7, None])
+def test_a_memdev_is_an_id_or_its_path(root: Path, memdev: Any) -> None:
+    add = device_add(driver="pc-dimm", memdev=memdev, addr=HIGH.start)
+    verdict = judge(root, add, devices=NIC)
+    assert isinstance(verdict, Refuse)
+    assert f"memdev '{memdev}' is neither ID nor /objects/ID" in verdict.words
+    for plain in ("m0", "/objects/m0"):
+        verdict = judge(root, device_add(driver="pc-dimm", memdev=plain), devices=NIC)
+        assert not isinstance(verdict, Refuse)
+
+
+def test_a_qemu_that_cannot_be_told_is_not_free_of_devices(root: Path) -> None:
+    asks = Canned({}, {})
+    asks.threads = [1 << 30]
+    policy = Policy(PolicyOptions(hosts=(str(root),), sysfs=root))
+    verdict = asyncio.run(policy.judge(device_add(**DIMM), asks, Peer(os.getpid())))
+    assert isinstance(verdict, Refuse)
+    assert "which process is QEMU's, and so what it holds, cannot be told" in verdict.words
+    # With every group of the host, it does not matter.
+    strict = Policy(PolicyOptions(hosts=(str(root),), scope=Scope.HOST, sysfs=root))
+    add = device_add(**DIMM, addr=4 * GIB)
+    assert isinstance(asyncio.run(strict.judge(add, asks, Peer(os.getpid()))), Pass)
 
 
 def test_an_assigned_device_that_cannot_be_named_stops_memory(root: Path) -> None:
@@ -240,13 +418,37 @@ def test_a_memory_bar_that_may_land_in_a_hole_is_refused(root: Path) -> None:
     verdict = judge(root, add, devices=NIC)
     assert isinstance(verdict, Refuse)
     assert "anywhere in pci-mmio64 [0xf800000000-0xffffffffff]" in verdict.words
+    for driver, more in (
+        ("bochs-display", {}),
+        ("secondary-vga", {}),
+        ("qxl", {}),
+        ("nvme", {"pmrdev": "m0"}),
+        ("pci-testdev", {"membar-backed": True}),
+    ):
+        beside = judge(root, device_add(driver=driver, **more), devices=NIC)
+        assert isinstance(beside, Refuse)
+        assert f"put the memory BAR of {driver} anywhere in pci-mmio64" in beside.words
+    # An option ROM is below 4 GiB, where nothing is forbidden here.
+    assert isinstance(judge(root, device_add(driver="e1000e"), devices=NIC), Pass)
     other = {"nic": {"type": "vfio-pci", "host": "0000:03:00.0"}}
     assert isinstance(judge(root, add, devices=other), Pass)
     assert isinstance(judge(root, add), Pass)
 
 
-def test_a_command_qemu_does_not_know_is_qemus_to_refuse(root: Path) -> None:
-    assert judge(root, {"execute": "no-such-thing"}) == Pass("QEMU does not know it")
+@pytest.mark.parametrize("screen", ["VGA", "bochs-display"])
+def test_a_memory_bar_that_is_there_bars_the_device(root: Path, screen: str) -> None:
+    add = device_add(driver="vfio-pci", host="0000:01:00.0")
+    verdict = judge(root, add, devices={"screen": {"type": screen}})
+    assert isinstance(verdict, Refuse)
+    assert "may put the memory BAR of 'screen' anywhere in pci-mmio64" in verdict.words
+    other = device_add(driver="vfio-pci", host="0000:03:00.0")
+    assert isinstance(judge(root, other, devices={"screen": {"type": screen}}), Pass)
+
+
+def test_a_command_qemu_does_not_know_is_answered_as_qemu_does(root: Path) -> None:
+    assert judge(root, {"execute": "no-such-thing"}) == Refuse(
+        "The command no-such-thing has not been found", kind="CommandNotFound"
+    )
 
 
 def test_a_character_device_is_found_through_its_number(root: Path, tmp_path: Path) -> None:
@@ -271,70 +473,65 @@ def test_a_vhost_vdpa_device_is_found_by_its_file(root: Path) -> None:
     assert judge(root, add) == Pass("0000:03:00.0", map_hash=judge(root, add).map_hash)
 
 
-# Tables.
-
-
-@pytest.mark.qemu
-@pytest.mark.parametrize("program", ["qemu-system-x86_64", "qemu-system-aarch64"])
-def test_every_command_of_a_real_qemu_has_its_place(program: str, tmp_path: Path) -> None:
-    machine = ["-M", "virt" if "aarch64" in program else "q35"]
-    policy = Policy(PolicyOptions())
-    with running(Vm(tmp_path, program, *machine)) as vm, Client(vm.truth) as truth:
-        names = [each["name"] for each in truth.command("query-commands")["return"]]
-        human = truth.command("human-monitor-command", command_line="help")["return"]
-    judged = {name for name in names if policy.concerns({"execute": name})}
-    expected = {
-        *("device_add", "device_del", "migrate-incoming", "netdev_add", "object-add", "qom-set"),
-        *("set-numa-node", "snapshot-load", "x-exit-preconfig", "xen-load-devices-state"),
-    }
-    assert judged == expected & set(names)
-    assert len(names) > 200
-    words = {
-        name
-        for line in human.splitlines()
-        if line and not line[0].isspace() and not line.startswith(("[", "The", "device'"))
-        for name in line.split()[0].split("|")
-        if name[0].islower() or name == "?"
-    }
-    unplaced = {word for word in words if word not in HMP_HARMLESS} - {
-        *("device_add", "device_del", "exit_preconfig", "gdbserver", "loadvm", "migrate_incoming"),
-        *("netdev_add", "object_add", "qom-set"),
-        # Continued help texts of other commands.
-        *("copy", "if", "container", "begin:", "length:", "limit", "of", "snapshot", "on", "new"),
-        *("recreating", "be", "internal", "both", "failover", "a", "contents", "delete"),
-    }
-    assert unplaced == set()
+# Lines of the human monitor.
 
 
 @pytest.mark.parametrize(
-    ("line", "name", "arguments"),
+    ("line", "judge", "arguments"),
     [
-        ("device_del d0", "device_del", {"id": "d0"}),
-        ("  device_add\tpc-dimm,id=d0 ", "device_add", {"driver": "pc-dimm", "id": "d0"}),
-        ("device_add driver=pc-dimm", "device_add", {"driver": "pc-dimm"}),
-        ("object_add iothread,id=t", "object-add", {"qom-type": "iothread", "id": "t"}),
-        ("loadvm s", "snapshot-load", {"tag": "s"}),
-        ("exit_preconfig", "x-exit-preconfig", {}),
-        ("migrate_incoming tcp:h:1", "migrate-incoming", {"uri": "tcp:h:1"}),
-        ("qom-set -j a b 1", "qom-set", {"path": "a", "property": "b", "value": "1"}),
+        ("  device_add\tpc-dimm,id=d0 ", Judge.DEVICE, {"driver": "pc-dimm", "id": "d0"}),
+        ("device_add driver=pc-dimm", Judge.DEVICE, {"driver": "pc-dimm"}),
+        ("object_add iothread,id=t", Judge.OBJECT, {"qom-type": "iothread", "id": "t"}),
+        ("chardev-change c0 null,id=c1", Judge.CHARDEV, {"backend": "null", "id": "c1"}),
+        ("loadvm s", Judge.STATE, {"words": ["s"]}),
+        ("exit_preconfig", Judge.BOARD, {"words": []}),
+        ("migrate_incoming tcp:h:1", Judge.STATE, {"words": ["tcp:h:1"]}),
+        ("migrate_set_parameter mode cpr-exec", Judge.MIGRATE, {"mode": "cpr-exec"}),
+        ('migrate_set_parameter tls-creds ""', Judge.MIGRATE, {"tls-creds": '""'}),
+        ('migrate -d "exec:cat > x"', Judge.MIGRATE, {}),
+        (
+            "qom-set -j a b 1",
+            Judge.PROPERTY,
+            {"path": "a", "property": "b", "value": "1"},
+        ),
     ],
 )
-def test_human_lines_are_understood(line: str, name: str, arguments: dict[str, str]) -> None:
-    told = understand(line)
-    assert (told.name, told.arguments) == (name, arguments)
-    assert not harmless(line)
+def test_human_lines_are_understood(line: str, judge: Judge, arguments: dict[str, Any]) -> None:
+    assert understand(line, judge).arguments == arguments
+    assert Policy(PolicyOptions()).concerns(human(line))
+
+
+def human(line: str) -> dict[str, Any]:
+    return {"execute": "human-monitor-command", "arguments": {"command-line": line}}
 
 
 @pytest.mark.parametrize(
-    "line", ["info mtree", " info mtree", "c", "x/4x 0", "", "  ", "print/x 1"]
+    "line", ["info mtree", " info mtree", "c", "x/4x 0", "", "  ", "print/x 1", "clear"]
 )
 def test_harmless_lines_are_told_apart(line: str) -> None:
-    assert harmless(line)
+    assert not Policy(PolicyOptions()).concerns(human(line))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("o /4 0xcf8 0x80002810", "'o': writes a port"),
+        ("gdbserver tcp::1", "'gdbserver': opens a gdb stub"),
+        ("migrate_set_parameter mode cpr-exec", "makes QEMU another program"),
+        ("object_add qtest,id=q,chardev=c", "'qtest': raw writes"),
+        ("device_add spapr-pci-host-bridge,index=1", "a DMA window of its own"),
+    ],
+)
+def test_human_lines_around_the_guard_are_refused(root: Path, line: str, words: str) -> None:
+    verdict = judge(root, human(line))
+    assert isinstance(verdict, Refuse)
+    assert verdict.words.startswith("guestmap MM703: not through the guard: ")
+    assert words in verdict.words
 
 
 def test_a_comma_in_a_value_is_not_understood() -> None:
     with pytest.raises(NotUnderstoodError, match="a value with a comma"):
-        understand("device_add pc-dimm,id=a,,addr=0")
+        understand("device_add pc-dimm,id=a,,addr=0", Judge.DEVICE)
 
 
 # The rules alone.
@@ -350,13 +547,15 @@ WINDOW = Span.sized(4 * GIB, 4 * GIB)
         (Plug("a", GIB, 512 * MIB), [Span.sized(4 * GIB, MIB)], 4 * GIB + 512 * MIB),
         (Plug("a", 4 * GIB, MIB), [Span.sized(4 * GIB, MIB)], None),
         (Plug("a", GIB, MIB, 5 * GIB), [], 5 * GIB),
-        (Plug("a", GIB, MIB, 5 * GIB), [Span.sized(6 * GIB - 1, 1)], None),
-        (Plug("a", GIB, MIB, 8 * GIB - MIB), [], None),
-        (Plug("a", GIB, MIB, GIB), [], None),
-        (Plug("a", GIB, MIB, 5 * GIB + 1), [], None),
+        # Whether QEMU takes it there is QEMU's to say; what it would cover is judged.
+        (Plug("a", GIB, MIB, 5 * GIB), [Span.sized(6 * GIB - 1, 1)], 5 * GIB),
+        (Plug("a", GIB, MIB, GIB), [], GIB),
+        (Plug("a", GIB, MIB, 5 * GIB + 1), [], 5 * GIB + 1),
     ],
 )
-def test_places_are_qemus(plug: Plug, taken: list[Span], place: int | None) -> None:
+def test_places_are_those_asked_for_or_qemus(
+    plug: Plug, taken: list[Span], place: int | None
+) -> None:
     found = place_of(plug, WINDOW, SpanSet(taken))
     assert (found.start if found else None) == place
 

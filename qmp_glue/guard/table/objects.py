@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from qmp_glue.guard.table.rows import Class, Group, Table
+from qmp_glue.guard.table.rows import Class, Group, Judge, Table
 
 __all__ = ["TABLE"]
 
@@ -46,11 +46,17 @@ TABLE: Final = Table(
             "a door to /dev/iommu, through which a vfio device goes, which is judged",
             "iommufd",
         ),
-        Group(Class.REFUSED, "a second monitor, which nobody guards", "monitor-hmp monitor-qmp"),
+        Group(
+            Class.REFUSED,
+            "a second monitor, which nobody guards",
+            "monitor-hmp monitor-qmp",
+            Judge.MONITOR,
+        ),
         Group(
             Class.REFUSED,
             "raw writes to memory and ports: it moves BARs, switches memory on and off",
             "qtest",
+            Judge.MONITOR,
         ),
         Group(
             Class.REFUSED,

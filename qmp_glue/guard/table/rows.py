@@ -62,6 +62,8 @@ class Judge(StrEnum):
     MIGRATE = "migrate"
     #: A connection that is handed over: for a display, or for what else?
     CLIENT = "client"
+    #: A way to memory and monitor past the guard: refused, and named where a QEMU starts with it.
+    MONITOR = "monitor"
     #: Makes the board, as the command line says.
     BOARD = "board"
 
