@@ -40,13 +40,17 @@ async def add_device(case: Case, arguments: dict[str, Json]) -> Verdict:
             f"driver '{driver}': {row.why}; one that the host cannot give ends QEMU when a device"
             " is assigned behind it"
         )
-    verdict: Verdict = Pass(row.why)
+    verdicts: list[Verdict] = []
     for judge in sorted(_judges(case, row, arguments)):
-        found = await _RULES[judge](case, arguments)
-        if isinstance(found, Refuse):
-            return found
-        verdict = found if isinstance(found, Rewrite) or len(found.words) else verdict
-    return verdict
+        verdicts.append(await _RULES[judge](case, arguments))
+        if isinstance(verdicts[-1], Refuse):
+            return verdicts[-1]
+    # What changes the command, or has most to say, stands for all.
+    return max(
+        verdicts,
+        key=lambda each: (isinstance(each, Rewrite), len(each.findings)),
+        default=Pass(row.why),
+    )
 
 
 async def add_netdev(case: Case, arguments: dict[str, Json]) -> Verdict:

@@ -147,7 +147,7 @@ def test_commands_are_answered_whatever_becomes_of_the_record(log: str, tmp_path
 
 
 async def _facts(path: Path) -> None:
-    await host_binding(str(path), Scope.HOST, ())
+    await host_binding([str(path)], Scope.HOST, ())
 
 
 def test_facts_that_never_come_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
