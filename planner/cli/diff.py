@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import click
 
 from planner.cli import options
 from planner.cli.exits import Exit, FailedError
 from planner.cli.output import json_text
-from planner.cli.picture import Outlet, send
-from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_words
+from planner.cli.picture import Outlet, Picture, picture_options, send
+from planner.cli.subject import AfterDashes, Subject, subject_options
 from planner.draw.difference import (
     Difference,
     compare,
@@ -22,10 +21,6 @@ from planner.draw.difference import (
 )
 from planner.draw.exhibit import Exhibit
 from planner.draw.paint import painter
-from planner.host.profile import Scope
-
-if TYPE_CHECKING:
-    from qmp_glue.addresses import MonitorAddress
 
 __all__ = ["command"]
 
@@ -34,27 +29,17 @@ _PAINTS = {"-": "error", "+": "ram", "@": "note"}
 
 @click.command("diff", cls=AfterDashes)
 @click.argument("places", nargs=-1, metavar="A [B] [OUT] [-- QEMU ARGS...]")
-@options.qmp()
-@options.hosts("a layout's own, else this host; none for maps")
-@options.scope("the layout's")
-@options.model
+@subject_options
 @click.option("-u", "--unified", is_flag=True, help="Print a unified diff, one line a region.")
-@options.picture
+@picture_options
 @options.json
 @options.color
-@click.pass_context
 def command(
-    ctx: click.Context,
     *,
     places: tuple[str, ...],
-    qmp: MonitorAddress | None,
-    hosts: tuple[str, ...],
-    scope: Scope | None,
-    model: bool,
+    subject: Subject,
     unified: bool,
-    chosen: str | None,
-    force: bool,
-    no_collapse: bool,
+    picture: Picture,
     as_json: bool,
     color: bool,
 ) -> Exit:
@@ -71,35 +56,23 @@ def command(
       guestmap diff plan.json --qmp unix:vm.sock
       guestmap diff plan.json change.svg -- qemu-system-aarch64 -M virt -m 4G
     """
-    words: tuple[str, ...] | None = ctx.meta.get("words")
-    other = qmp is not None or words is not None
-    need = 1 if other else 2
-    if not need <= len(places) <= need + 1 or (qmp is not None and words is not None):
+    need = 1 if subject.is_qemu else 2
+    if not need <= len(places) <= need + 1 or subject.is_two:
         raise click.UsageError("give A and one of B, --qmp ADDR or -- QEMU ARGS, then maybe OUT")
-    if words == ():
-        raise click.UsageError("give a QEMU command line after --")
-    out = places[need] if len(places) > need else None
-    beside = Hosts(hosts, scope)
-    outlet = Outlet(out, chosen, force=force)
+    outlet = Outlet(places[need] if len(places) > need else None, picture, as_json=as_json)
     if places[:need].count("-") > 1:
         raise click.UsageError("only one of A and B can be standard input")
-    first = of_file(places[0], beside)
-    if qmp is not None:
-        second = of_address(qmp, beside)
-    elif words is not None:
-        second = of_words(words, beside, model=model)
-    else:
-        second = of_file(places[1], beside)
+    first, second = subject.of_file(places[0]), subject.exhibit(*places[1:need])
     if first.title == second.title:
-        names = (*places[:need], str(qmp) if qmp else "the command line")
+        names = (*places[:need], str(subject.qmp or "the command line"))
         first, second = replace(first, title=names[0]), replace(second, title=names[1])
     found = _compared(first, second)
-    if as_json or outlet.format == "json":
+    if outlet.format == "json":
         outlet.put(json_text(difference_json(found)))
     elif unified:
         outlet.say(_unified(found, outlet, color=color))
     else:
-        send(difference_scene(found, collapse=not no_collapse), outlet, color=color)
+        send(difference_scene(found, collapse=not picture.no_collapse), outlet, color=color)
     return Exit.FINDINGS if found.changes else Exit.OK
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import fields
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Parsed",
+    "as_one",
     "color",
     "device",
     "host",
@@ -26,7 +28,6 @@ __all__ = [
     "monitor",
     "no_reserve",
     "output",
-    "picture",
     "plan_file",
     "qmp",
     "scope",
@@ -34,9 +35,7 @@ __all__ = [
 ]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-#: Formats of pictures.
-FORMATS = ("text", "svg", "html", "graphml", "json")
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2 only
@@ -66,13 +65,28 @@ def _monitor(text: str, *, reading: bool) -> MonitorAddress:
     return parse_monitor(text, reading=reading)
 
 
-def _group(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+def _group(*options: _Decorator) -> _Decorator:
     """Make one decorator of several, listed in the order of the help."""
 
-    def decorate(function: _F) -> _F:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
             function = option(function)
         return function
+
+    return decorate
+
+
+def as_one(name: str, kind: type[Any], *options: _Decorator) -> _Decorator:
+    """Make one decorator of several, whose values come as one argument *name* of a dataclass."""
+    names = {field.name for field in fields(kind)}
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def call(**values: Any) -> Any:
+            own = {key: values.pop(key) for key in list(values) if key in names}
+            return function(**values, **{name: kind(**own)})
+
+        return _group(*options)(call)
 
     return decorate
 
@@ -148,7 +162,7 @@ def scope(unset: str = "", default: str | None = None) -> Callable[[_F], _F]:
     )
 
 
-def judging(function: _F) -> _F:
+def judging(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--host``, ``--scope`` and ``--steer``: whose facts judge a hotplug, how strictly.
 
     Memory must suit every host; a host device is looked up on the first.
@@ -219,16 +233,3 @@ def output(what: str) -> Callable[[_F], _F]:
         shell_complete=complete.files,
         help=f"Write {what}; - is standard output.",
     )
-
-
-def picture(function: _F) -> _F:
-    """Add ``--format``, ``--force`` and ``--no-collapse``."""
-    return _group(
-        click.option(
-            "--format", "chosen", type=click.Choice(FORMATS), help="Default: by OUT's suffix."
-        ),
-        click.option("-f", "--force", is_flag=True, help="Overwrite OUT."),
-        click.option(
-            "--no-collapse", is_flag=True, help="Show each of a run of equal regions by itself."
-        ),
-    )(function)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import click
 
+from planner.cli import options
 from planner.cli.output import json_text, put, say, terminal_is_ascii
-from planner.draw.paint import painter
+from planner.draw.paint import painter, shown
 from planner.draw.scene import Scene
 
-__all__ = ["Outlet", "looks_like_picture", "send"]
+__all__ = ["Outlet", "Picture", "looks_like_picture", "picture_options", "send"]
 
 #: Format by suffix.
 _SUFFIXES = {
@@ -26,14 +28,42 @@ _SUFFIXES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """How a picture is asked for: ``--format``, ``--force`` and ``--no-collapse``."""
+
+    chosen: str | None
+    force: bool
+    no_collapse: bool
+
+
+picture_options = options.as_one(
+    "picture",
+    Picture,
+    click.option(
+        "--format",
+        "chosen",
+        type=click.Choice(list(dict.fromkeys(_SUFFIXES.values()))),
+        help="Default: by OUT's suffix.",
+    ),
+    click.option("-f", "--force", is_flag=True, help="Overwrite OUT."),
+    click.option(
+        "--no-collapse", is_flag=True, help="Show each of a run of equal regions by itself."
+    ),
+)
+
+
 class Outlet:
     """Where a picture goes and in what format.
 
     :raise click.UsageError: the suffix says no format, or says another than ``--format``.
     """
 
-    def __init__(self, out: str | None, chosen: str | None, *, force: bool) -> None:
-        self.force = force
+    def __init__(self, out: str | None, picture: Picture, *, as_json: bool = False) -> None:
+        if as_json and picture.chosen not in (None, "json"):
+            raise click.UsageError("--json and --format exclude each other")
+        chosen = "json" if as_json else picture.chosen
+        self.force = picture.force
         #: ``-`` for standard output.
         self.path = "-"
         self.format = chosen or "text"
@@ -66,7 +96,7 @@ class Outlet:
         if self.path == "-":
             say(*lines)
         else:
-            self.put("".join(f"{line}\n" for line in lines))
+            self.put("".join(f"{shown(line)}\n" for line in lines))
 
 
 def looks_like_picture(word: str) -> bool:

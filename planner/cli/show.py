@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import click
 
 from planner.cli import options
 from planner.cli.exits import Exit
-from planner.cli.picture import Outlet, looks_like_picture, send
-from planner.cli.subject import AfterDashes, Hosts, of_address, of_file, of_words
+from planner.cli.picture import Outlet, Picture, looks_like_picture, picture_options, send
+from planner.cli.subject import AfterDashes, Subject, subject_options
 from planner.draw.columns import scene_of
-from planner.draw.exhibit import Exhibit
-from planner.host.profile import Scope
-
-if TYPE_CHECKING:
-    from qmp_glue.addresses import MonitorAddress
 
 __all__ = ["command"]
 
 
 @click.command("show", cls=AfterDashes)
 @click.argument("places", nargs=-1, metavar="[FILE] [OUT] [-- QEMU ARGS...]")
-@options.qmp()
-@options.hosts("a layout's own, else this host; none for maps")
-@options.scope("the layout's")
-@options.model
-@options.picture
+@subject_options
+@picture_options
 @options.json
 @options.color
-@click.pass_context
 def command(
-    ctx: click.Context,
-    *,
-    places: tuple[str, ...],
-    qmp: MonitorAddress | None,
-    hosts: tuple[str, ...],
-    scope: Scope | None,
-    model: bool,
-    chosen: str | None,
-    force: bool,
-    no_collapse: bool,
-    as_json: bool,
-    color: bool,
+    *, places: tuple[str, ...], subject: Subject, picture: Picture, as_json: bool, color: bool
 ) -> Exit:
     """Show an address space: the guest, each host, what is usable, what collides.
 
@@ -58,35 +38,14 @@ def command(
       guestmap show --host amd.yaml vm.svg -- qemu-system-aarch64 -M virt -m 4G
       guestmap show --qmp unix:vm.sock -
     """
-    words: tuple[str, ...] | None = ctx.meta.get("words")
+    words = subject.words
     if words and looks_like_picture(words[-1]):
-        places, words = (*places, words[-1]), words[:-1]
-    if as_json and chosen not in (None, "json"):
-        raise click.UsageError("--json and --format exclude each other")
-    other = qmp is not None or words is not None
-    most = 1 if other else 2
-    if (qmp is not None and words is not None) or len(places) > most or not (places or other):
+        places = (*places, words[-1])
+        subject = replace(subject, words=words[:-1])
+    most = 1 if subject.is_qemu else 2
+    if subject.is_two or len(places) > most or not (places or subject.is_qemu):
         raise click.UsageError("give one FILE, --qmp ADDR or -- QEMU ARGS, and at most one OUT")
-    if words == ():
-        raise click.UsageError("give a QEMU command line after --")
-    out = places[-1] if len(places) == most else None
-    outlet = Outlet(out, "json" if as_json else chosen, force=force)
-    beside = Hosts(hosts, scope)
-    exhibit = _exhibit(places, qmp, words, beside, model=model)
-    send(scene_of(exhibit, collapse=not no_collapse), outlet, color=color)
+    outlet = Outlet(places[-1] if len(places) == most else None, picture, as_json=as_json)
+    exhibit = subject.exhibit(*places[: most - 1])
+    send(scene_of(exhibit, collapse=not picture.no_collapse), outlet, color=color)
     return Exit.OK
-
-
-def _exhibit(
-    places: tuple[str, ...],
-    qmp: MonitorAddress | None,
-    words: tuple[str, ...] | None,
-    hosts: Hosts,
-    *,
-    model: bool,
-) -> Exhibit:
-    if qmp is not None:
-        return of_address(qmp, hosts)
-    if words is not None:
-        return of_words(words, hosts, model=model)
-    return of_file(places[0], hosts)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from planner.cli import options
 from planner.cli.exits import Command, Exit, FailedError
 from planner.cli.output import show_findings
 from planner.cli.sources import looks_like_profile, read_bytes
@@ -29,7 +30,7 @@ from planner.region import GuestMap
 if TYPE_CHECKING:
     from qmp_glue.addresses import MonitorAddress
 
-__all__ = ["AfterDashes", "Hosts", "of_address", "of_file", "of_words"]
+__all__ = ["AfterDashes", "Subject", "subject_options"]
 
 
 class AfterDashes(Command):
@@ -48,75 +49,108 @@ class AfterDashes(Command):
         return super().parse_args(ctx, args)
 
 
-@dataclass(frozen=True, slots=True)
-class Hosts:
-    """The hosts named on the command line, and the scope asked for."""
+def _words() -> tuple[str, ...] | None:
+    words: tuple[str, ...] | None = click.get_current_context().meta.get("words")
+    return words
 
-    paths: tuple[str, ...]
-    scope: Scope | None = None
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a command line points at besides files, and what is read with it."""
+
+    qmp: MonitorAddress | None
+    hosts: tuple[str, ...]
+    scope: Scope | None
+    model: bool
+    #: The QEMU command line; None without ``--``.
+    words: tuple[str, ...] | None = field(default_factory=_words)
+
+    def __post_init__(self) -> None:
+        if self.words == ():
+            raise click.UsageError("give a QEMU command line after --")
+
+    @property
+    def is_qemu(self) -> bool:
+        """Say whether a QEMU is meant, by its address or its command line."""
+        return self.qmp is not None or self.words is not None
+
+    @property
+    def is_two(self) -> bool:
+        """Say whether two QEMUs are."""
+        return self.qmp is not None and self.words is not None
 
     def binding(self, devices: Sequence[str] = ()) -> Binding | None:
         """Return what the named hosts forbid; None when none is named."""
-        if not self.paths:
+        if not self.hosts:
             return None
         scope = self.scope or (Scope.ASSIGNED if devices else Scope.HOST)
-        return bind([read_host(path) for path in self.paths], scope, devices)
+        return bind([read_host(path) for path in self.hosts], scope, devices)
+
+    def exhibit(self, path: str = "") -> Exhibit:
+        """Read the QEMU, or where none is meant the file, as what it is.
+
+        :raise FailedError: it cannot be read, or nothing known is in it.
+        :raise GlueError: nobody answers, or the program cannot be started.
+        :raise click.exceptions.Exit: it is a layout with errors, which have been shown.
+        """
+        if self.qmp is not None:
+            from qmp_glue.live import live_map  # noqa: PLC0415  # only for this source
+
+            return _of_guest(str(self.qmp), live_map(self.qmp), self)
+        return self._of_words(self.words) if self.words else self.of_file(path)
+
+    def _of_words(self, words: tuple[str, ...]) -> Exhibit:
+        """Read the map of a QEMU command line: by a probe, or from the machine tables."""
+        from qmp_glue.argv import ArgvSource  # noqa: PLC0415  # as above
+
+        source = ArgvSource.read(words, model=self.model)
+        read = source.read_map()
+        found = _of_guest(Path(words[0]).name, read.map, self, tuple(source.asked.places))
+        left_out = (f"left out: {word}" for word in read.left_out)
+        return replace(found, notes=(*found.notes, *left_out))
+
+    def of_file(self, path: str) -> Exhibit:
+        """Read a file, or a folder that is a copied sysfs tree, as what it is.
+
+        :raise FailedError: as above, and the last.
+        """
+        if path != "-" and Path(path).is_dir():
+            return _of_profile(read_host(path), self)
+        data, name = read_bytes(path)
+        if data.lstrip()[:1] == b"{":
+            return _of_json(data, name, self)
+        head = data[:4096].decode("utf-8", errors="replace")
+        if looks_like_dump(head) or looks_like_profile(data):
+            return _of_profile(read_profile_bytes(data, name), self)
+        return _of_layout(data, name, self)
 
 
-def of_file(path: str, hosts: Hosts) -> Exhibit:
-    """Read a file, or a folder that is a copied sysfs tree, as what it is.
-
-    :raise FailedError: it cannot be read, or nothing known is in it.
-    :raise click.exceptions.Exit: it is a layout with errors, which have been shown.
-    """
-    if path != "-" and Path(path).is_dir():
-        return _of_profile(read_host(path), hosts)
-    data, name = read_bytes(path)
-    if data.lstrip()[:1] == b"{":
-        return _of_json(data, name, hosts)
-    if looks_like_dump(data[:4096].decode("utf-8", errors="replace")) or looks_like_profile(data):
-        return _of_profile(read_profile_bytes(data, name), hosts)
-    return _of_layout(data, name, hosts)
+subject_options = options.as_one(
+    "subject",
+    Subject,
+    options.qmp(),
+    options.hosts("a layout's own, else this host; none for maps"),
+    options.scope("the layout's"),
+    options.model,
+)
 
 
-def of_address(address: MonitorAddress, hosts: Hosts) -> Exhibit:
-    """Read the map of a running QEMU.
-
-    :raise GlueError: nobody answers there.
-    """
-    from qmp_glue.live import live_map  # noqa: PLC0415  # only for this source
-
-    return _of_guest(str(address), live_map(address), hosts)
-
-
-def of_words(words: tuple[str, ...], hosts: Hosts, *, model: bool) -> Exhibit:
-    """Read the map of a QEMU command line: by a probe, or from the machine tables.
-
-    :raise FailedError: the command line cannot be read.
-    :raise GlueError: the program cannot be started.
-    """
-    from qmp_glue.argv import ArgvSource  # noqa: PLC0415  # as above
-
-    source = ArgvSource.read(words, model=model)
-    read = source.read_map()
-    found = _of_guest(Path(words[0]).name, read.map, hosts, tuple(source.asked.places))
-    return replace(found, notes=(*found.notes, *(f"left out: {word}" for word in read.left_out)))
-
-
-def _of_guest(title: str, guest: GuestMap, hosts: Hosts, devices: Sequence[str] = ()) -> Exhibit:
-    binding = hosts.binding(devices)
+def _of_guest(
+    title: str, guest: GuestMap, subject: Subject, devices: Sequence[str] = ()
+) -> Exhibit:
+    binding = subject.binding(devices)
     findings = [*judge_hosts(binding), *judge_map(guest, binding)] if binding else []
     return of_map(title, guest, binding, findings)
 
 
-def _of_profile(profile: HostProfile, hosts: Hosts) -> Exhibit:
-    named = [read_host(path) for path in hosts.paths]
+def _of_profile(profile: HostProfile, subject: Subject) -> Exhibit:
+    named = [read_host(path) for path in subject.hosts]
     binding = bind([profile, *named], Scope.HOST, ())
     title = ", ".join(host.name for host in (profile, *named))
     return of_map(title, None, binding, judge_hosts(binding))
 
 
-def _of_json(data: bytes, name: str, hosts: Hosts) -> Exhibit:
+def _of_json(data: bytes, name: str, subject: Subject) -> Exhibit:
     try:
         document = json.loads(data)
     except ValueError as error:
@@ -124,9 +158,9 @@ def _of_json(data: bytes, name: str, hosts: Hosts) -> Exhibit:
     kind = document.get("format")
     try:
         if kind == PLAN_FORMAT:
-            return _of_plan_document(document, hosts)
+            return _of_plan_document(document, subject)
         if kind == MAP_FORMAT:
-            return _of_guest(Path(name).stem, read_map(document), hosts)
+            return _of_guest(Path(name).stem, read_map(document), subject)
     except DocumentError as error:
         raise FailedError(f"{name}: {error}") from error
     raise FailedError(
@@ -134,13 +168,13 @@ def _of_json(data: bytes, name: str, hosts: Hosts) -> Exhibit:
     )
 
 
-def _of_plan_document(document: Mapping[str, Any], hosts: Hosts) -> Exhibit:
-    if hosts.paths:
+def _of_plan_document(document: Mapping[str, Any], subject: Subject) -> Exhibit:
+    if subject.hosts:
         raise click.UsageError("a plan has its own hosts; --host goes with layouts and maps")
     return of_plan_document(read_plan(document))
 
 
-def _of_layout(data: bytes, name: str, hosts: Hosts) -> Exhibit:
+def _of_layout(data: bytes, name: str, subject: Subject) -> Exhibit:
     from planner.cli.plan import read_hosts  # noqa: PLC0415  # only for layouts
     from planner.draw.diagnostic import source_text  # noqa: PLC0415
     from planner.layout.load import load  # noqa: PLC0415  # imports yaml
@@ -151,7 +185,7 @@ def _of_layout(data: bytes, name: str, hosts: Hosts) -> Exhibit:
         show_findings(findings, {name: source_text(data)})
     if layout is None or worst(findings) is Severity.ERROR:
         raise click.exceptions.Exit(Exit.FINDINGS)
-    if hosts.scope:
-        layout = replace(layout, reserve=hosts.scope)
-    profiles, _ = read_hosts(layout, hosts.paths)
+    if subject.scope:
+        layout = replace(layout, reserve=subject.scope)
+    profiles, _ = read_hosts(layout, subject.hosts)
     return of_plan(make_plan(layout, profiles, {}))
