@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from planner.cli.exits import FailedError
-from planner.cli.sources import read_bytes
+from planner.cli.sources import read_bytes, read_document
 from planner.documents.host import facts_sha256
-from planner.documents.plan import DocumentError, PlanDocument, read_plan
+from planner.documents.plan import PlanDocument, read_plan
 from planner.findings import Finding, Severity
 from planner.host.read import read_host
 from planner.machine.family import QEMU_FAMILIES, family
@@ -43,26 +40,13 @@ def open_plan(path: str) -> OpenPlan:
 
     :raise FailedError: it is not a plan, or a plan of a machine that QEMU cannot be given.
     """
-    try:
-        plan = read_plan(_document(path))
-    except DocumentError as error:
-        raise FailedError(f"{path}: {error}") from error
+    data, name = read_bytes(path)
+    plan = read_document(data, name, read_plan)
     if plan.request is None or plan.guest is None:
         raise FailedError(f"{path}: the plan has no placement: its findings say why")
     if plan.request.type not in QEMU_FAMILIES:
         raise FailedError(f"{path}: a {plan.request.type} board is not QEMU's to build")
     return OpenPlan(plan, plan.request, plan.guest, tuple(_stale(plan, Path(path).parent)))
-
-
-def _document(path: str) -> Mapping[str, Any]:
-    data, _ = read_bytes(path)
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise FailedError(f"{path} is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise FailedError(f"{path} is not a plan")
-    return document
 
 
 def _stale(plan: PlanDocument, folder: Path) -> list[Finding]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from planner.cli.exits import FailedError
+from planner.documents.map import DocumentError
 from planner.findings import About, Finding
 from planner.layout.model import Silence
 from planner.text.read import MOST_BYTES, checked_length, read_file
@@ -18,7 +20,17 @@ from planner.text.read import MOST_BYTES, checked_length, read_file
 if TYPE_CHECKING:
     from planner.text.fields import Record
 
-__all__ = ["STDIN", "judge_text", "looks_like_profile", "read_bytes", "read_pieces", "table_of"]
+__all__ = [
+    "STDIN",
+    "judge_text",
+    "looks_like_profile",
+    "read_bytes",
+    "read_document",
+    "read_pieces",
+    "table_of",
+]
+
+_T = TypeVar("_T")
 
 #: How findings name standard input.
 STDIN = "<stdin>"
@@ -38,6 +50,23 @@ def read_bytes(path: str) -> tuple[bytes, str]:
         return read_file(path), path
     except OSError as error:
         raise FailedError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_document(data: bytes, name: str, read: Callable[[dict[str, Any]], _T]) -> _T:
+    """Return what *read* makes of a JSON document.
+
+    :raise FailedError: it is none, or *read* cannot make anything of it.
+    """
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise FailedError(f"{name} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise FailedError(f"{name} is no JSON object")
+    try:
+        return read(document)
+    except DocumentError as error:
+        raise FailedError(f"{name}: {error}") from error
 
 
 def read_pieces(path: str) -> Iterator[str]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from planner.cli import options
-from planner.cli.exits import Command, Exit, FailedError
+from planner.cli.exits import Command, Exit
 from planner.cli.output import show_findings
-from planner.cli.sources import looks_like_profile, read_bytes
+from planner.cli.sources import looks_like_profile, read_bytes, read_document
 from planner.documents.map import FORMAT as MAP_FORMAT
 from planner.documents.map import DocumentError, read_map
 from planner.documents.plan import FORMAT as PLAN_FORMAT
@@ -118,7 +118,8 @@ class Subject:
             return _of_profile(read_host(path), self)
         data, name = read_bytes(path)
         if data.lstrip()[:1] == b"{":
-            return _of_json(data, name, self)
+            read = partial(_of_document, name=name, subject=self)
+            return read_document(data, name, read)
         head = data[:4096].decode("utf-8", errors="replace")
         if looks_like_dump(head) or looks_like_profile(data):
             return _of_profile(read_profile_bytes(data, name), self)
@@ -150,25 +151,12 @@ def _of_profile(profile: HostProfile, subject: Subject) -> Exhibit:
     return of_map(title, None, binding, judge_hosts(binding))
 
 
-def _of_json(data: bytes, name: str, subject: Subject) -> Exhibit:
-    try:
-        document = json.loads(data)
-    except ValueError as error:
-        raise FailedError(f"{name} is not JSON: {error}") from error
+def _of_document(document: Mapping[str, Any], name: str, subject: Subject) -> Exhibit:
     kind = document.get("format")
-    try:
-        if kind == PLAN_FORMAT:
-            return _of_plan_document(document, subject)
-        if kind == MAP_FORMAT:
-            return _of_guest(Path(name).stem, read_map(document), subject)
-    except DocumentError as error:
-        raise FailedError(f"{name}: {error}") from error
-    raise FailedError(
-        f"{name} is JSON of format '{kind}'; '{PLAN_FORMAT}' and '{MAP_FORMAT}' can be shown"
-    )
-
-
-def _of_plan_document(document: Mapping[str, Any], subject: Subject) -> Exhibit:
+    if kind == MAP_FORMAT:
+        return _of_guest(Path(name).stem, read_map(document), subject)
+    if kind != PLAN_FORMAT:
+        raise DocumentError(f"format '{kind}'; '{PLAN_FORMAT}' and '{MAP_FORMAT}' can be shown")
     if subject.hosts:
         raise click.UsageError("a plan has its own hosts; --host goes with layouts and maps")
     return of_plan_document(read_plan(document))

@@ -228,8 +228,9 @@ def test_what_cannot_be_shown(args: tuple[str, ...], why: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ('{"format": "guestmap/host"}', "is JSON of format 'guestmap/host'; 'guestmap/plan' and"),
+        ('{"format": "guestmap/host"}', "format 'guestmap/host'; 'guestmap/plan' and"),
         ("{", "is not JSON"),
+        ('{"a":' * 100_000, "is not JSON"),
         ('{"format": "guestmap/plan", "version": 9}', "the plan has version 9, this guestmap"),
         ('{"format": "guestmap/plan", "version": 1}', "the plan is damaged: KeyError('machine')"),
         ('{"format": "guestmap/map", "version": 9}', "the map has version 9, this guestmap reads"),

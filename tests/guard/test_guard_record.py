@@ -51,6 +51,20 @@ def test_lines_nobody_reads_are_counted_and_told_later() -> None:
     os.close(write)
 
 
+def test_a_line_is_harmless_and_means_what_it_meant() -> None:
+    evil = "a\x1b[31m\x7f\x9b\u202e\n<0>ok"
+    read, write = os.pipe()
+    record = GuardRecord(Lines(write))
+    record.judged({"execute": evil, "arguments": {"id": evil}}, Pass(evil), 0.1)
+    (line,) = os.read(read, 1 << 20).decode().splitlines()
+    assert line.isprintable()
+    assert json.loads(line)["note"] == evil
+    # systemd's status is one line too.
+    assert record.last.isprintable()
+    os.close(read)
+    os.close(write)
+
+
 def test_a_cut_line_does_not_spoil_the_next(tmp_path: Path) -> None:
     """``RLIMIT_FSIZE`` cuts a write as a full disk does."""
     log = tmp_path / "log"

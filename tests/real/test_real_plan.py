@@ -264,7 +264,7 @@ def test_a_stale_plan_is_refused(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("", "is not JSON"),
-        ("[]", "is not a plan"),
+        ("[]", "is no JSON object"),
         ('{"format": "guestmap/host"}', "this is no guestmap/plan document"),
         ('{"format": "guestmap/plan", "version": 9}', "the plan has version 9"),
         (
