@@ -45,14 +45,21 @@ class _Entry:
 
     @property
     def flows(self) -> bool:
-        """Whether it may stand on one line: only block style can carry comments and blocks."""
+        """Whether one line may hold it: only block style can carry comments and blocks."""
         if self.text is not None:
             return "\n" not in self.text
         if not self.children:
             return True
-        return not self.spread and not any(
+        if self.spread or (self.is_list and len(self.children) > 1 and self.nests):
+            return False
+        return not any(
             child.beside or any(child.above) or not child.flows for child in self.children
         )
+
+    @property
+    def nests(self) -> bool:
+        """Whether a child has children: a list of such has each on a line of its own."""
+        return any(child.children for child in self.children)
 
 
 def canonical(data: bytes, table: Record) -> str:
@@ -184,11 +191,10 @@ def _block(entry: _Entry, indent: int) -> list[str]:
         header, *content = entry.text.split("\n")
         block = [f"{space}  {line}" if line else "" for line in content]
         return [*lines, "\n".join([f"{space}{start} {header}{beside}", *block])]
-    one_line = f"{space}{start} {_flow(entry)}"
-    long_list = entry.is_list and any(child.children for child in entry.children)
-    fits = len(one_line) <= _WIDTH and not (long_list and len(entry.children) > 1)
-    if entry.text is not None or not entry.children or (fits and entry.flows):
-        return [*lines, one_line + beside]
+    if entry.flows:
+        one_line = f"{space}{start} {_flow(entry)}"
+        if len(one_line) <= _WIDTH or not entry.children:
+            return [*lines, one_line + beside]
     if entry.key:
         lines.append(f"{space}{start}{beside}")
         for child in entry.children:

@@ -19,7 +19,8 @@ def spell(text: str) -> str:
 
 def quoted(text: str) -> str:
     """Return text as a YAML scalar in double quotes, on one line."""
-    return '"' + "".join(map(_escape, text)) + '"'
+    plain = text.isprintable() and '"' not in text and "\\" not in text
+    return f'"{text if plain else "".join(map(_escape, text))}"'
 
 
 def _escape(character: str) -> str:

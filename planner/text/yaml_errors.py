@@ -110,8 +110,8 @@ class _Explainer:
         message: str,
         help_text: str = "",
         also: tuple[tuple[Loc, str], ...] = (),
+        code: str = "MM101",
     ) -> Finding:
-        code = "MM103" if "directive" in message else "MM101"
         return Finding(
             code, message, help=help_text, loc=self._loc(place), also=also, notes=self._notes
         )
@@ -123,12 +123,14 @@ class _Explainer:
         return self._lines[number] if number < len(self._lines) else ""
 
     def _directive(self) -> Finding | None:
-        if "directive" not in self._context + self._problem:
+        line = self._from[0]
+        if not self._line(line).startswith("%"):
             return None
         return self._make(
-            self._from,
+            (line, 0),
             "a directive (%) changes how YAML is read, which guestmap does not take",
             "remove the line",
+            code="MM103",
         )
 
     def _tab(self) -> Finding | None:

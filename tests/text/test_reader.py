@@ -207,3 +207,20 @@ def test_pure_parser_says_the_same_of_places(monkeypatch: pytest.MonkeyPatch) ->
             data = given_text if isinstance(given_text, bytes) else given_text.encode()
             found = [(str(f.loc), f.message) for f in load(data, "f.yaml")[1]]
             assert seen.setdefault(name, found) == found, name
+
+
+@pytest.mark.parametrize("loader", [yaml.CBaseLoader, yaml.BaseLoader])
+@pytest.mark.parametrize("line", ["%YAML 9.9", "%YAML 2", "%YAML 1.1\n%YAML 1.1", "%FOO", "%"])
+def test_a_directive_is_known_by_its_line(
+    loader: type[yaml.BaseLoader], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two parsers complain of it in different words, or of something else."""
+    monkeypatch.setattr("planner.text.source._LOADER", loader)
+    _, (finding,) = read(f"a: b\n...\n{line}\n".encode(), "f.yaml")
+    assert finding.code == "MM103"
+    assert finding.message.startswith("a directive (%) changes how YAML is read")
+
+
+def test_the_word_directive_in_a_file_is_no_directive() -> None:
+    _, (finding,) = read(b"a: 'directive\n", "f.yaml")
+    assert finding.code == "MM101"
