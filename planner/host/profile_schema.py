@@ -9,19 +9,18 @@ from typing import Any
 from planner.findings import CODES, Severity
 from planner.region import Loc
 from planner.text.fields import Field, Items, Record, json_schema
-from planner.text.source import Node, Scalar
+from planner.text.source import Scalar
 from planner.text.spelling import literal, quoted, spell
 from planner.text.values import (
-    WRONG,
     Address,
     Choice,
     Count,
     Flag,
     Number,
     Run,
+    Single,
     Text,
     Version,
-    read_number,
 )
 from planner.units import PAGE_SIZES, parse_page_size
 
@@ -41,14 +40,10 @@ _KERNEL_LINE = re.compile(r"0x[0-9a-fA-F]+ 0x[0-9a-fA-F]+ [a-z-]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(Single):
     """A region as the kernel prints it; what is wrong in it the host's judge says."""
 
     word: str = "a line of reserved_regions"
-
-    def read(self, node: Node, path: str, run: Run) -> Any:
-        """Take any text."""
-        return node.text if isinstance(node, Scalar) else run.wrong_shape(node, path, self.word)
 
     def spell(self, text: str) -> str:
         """Leave what the kernel prints without quotes."""
@@ -60,17 +55,13 @@ class _Line:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pasted:
+class _Pasted(Single):
     """Lines pasted from the kernel or from ``grep -H``: pairs of text and place."""
 
     word: str = "pasted lines, below a bar (|)"
 
-    def read(self, node: Node, path: str, run: Run) -> Any:
+    def value(self, node: Scalar, _path: str, run: Run) -> Any:
         """Tell the lines apart; a block's text starts on the line below the bar."""
-        if not isinstance(node, Scalar):
-            return run.wrong_shape(node, path, self.word)
-        if node.empty:
-            return WRONG
         first = node.loc.line + (1 if node.end_loc.line > node.loc.line else 0)
         lines = enumerate(node.text.split("\n"), first)
         return [(line, Loc(node.loc.file, number, 1)) for number, line in lines]
@@ -86,17 +77,13 @@ class _Pasted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ids:
+class _Ids(Single):
     """Numbers of groups that are all alike: ``0-23, 30``, as pairs of first and last."""
 
     word: str = "group numbers and ranges"
 
-    def read(self, node: Node, path: str, run: Run) -> Any:
+    def value(self, node: Scalar, _path: str, run: Run) -> Any:
         """Read ranges without expanding them."""
-        if not isinstance(node, Scalar):
-            return run.wrong_shape(node, path, self.word)
-        if node.empty:
-            return WRONG
         ranges: list[tuple[int, int]] = []
         for part in node.text.split(","):
             low, dash, high = (text.strip() for text in part.partition("-"))
@@ -128,9 +115,10 @@ class _PageSize(Number):
 
     word: str = "a page size"
 
-    def read(self, node: Node, path: str, run: Run) -> Any:
+    @staticmethod
+    def parse(text: str) -> int:
         """Read a size that a kernel can have."""
-        return read_number(node, path, run, parse_page_size, self.word)
+        return parse_page_size(text)
 
     def schema(self) -> dict[str, Any]:
         """Allow an integer or its spelling."""

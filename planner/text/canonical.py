@@ -18,7 +18,7 @@ from planner.text.decode import unix
 from planner.text.fields import Items, Record
 from planner.text.source import Limits, Mapping, Node, Scalar, Sequence, read
 from planner.text.spelling import spell
-from planner.text.values import Text, Type
+from planner.text.values import Single, Text, Type
 
 __all__ = ["canonical", "write"]
 
@@ -97,7 +97,9 @@ def _node(value: Any) -> Node:
 
 def _entry(key: str, node: Node, kind: Type, line: int) -> _Entry:
     if isinstance(node, Scalar):
-        return _Entry(key, line, text=kind.spell(node.text))
+        alone = kind.key_types[kind.short] if isinstance(kind, Record) and kind.short else kind
+        text = alone.spell(node.text) if isinstance(alone, Single) else spell(node.text)
+        return _Entry(key, line, text=text)
     spread = isinstance(kind, (Items, Record)) and kind.spread
     if isinstance(node, Mapping):
         types = kind.key_types if isinstance(kind, Record) else {}

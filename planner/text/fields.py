@@ -36,7 +36,7 @@ from planner.findings import About
 from planner.region import Loc
 from planner.text.collect import Collector
 from planner.text.source import DEFAULT_LIMITS, Limits, Mapping, Node, Scalar, Sequence, read
-from planner.text.values import WRONG, AsWritten, Run, Text, Type
+from planner.text.values import WRONG, Run, Text, Type
 from planner.text.words import listed, nearest, shown
 
 __all__ = [
@@ -111,7 +111,7 @@ def load(table: Record, root: Node | None, found: Collector) -> Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Words(AsWritten):
+class Words:
     """A mapping of free keys to text, as options of another program."""
 
     word: str = "a mapping of names to text"
@@ -135,7 +135,7 @@ class Words(AsWritten):
 
 
 @dataclass(frozen=True, slots=True)
-class Items(AsWritten):
+class Items:
     """A list of values of one type."""
 
     item: Type
@@ -168,8 +168,7 @@ class Items(AsWritten):
 
     def schema(self) -> dict[str, Any]:
         """Describe the items."""
-        data: dict[str, Any] = {"type": "array", "items": self.item.schema()}
-        return data
+        return {"type": "array", "items": self.item.schema()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +193,6 @@ class Record:
     def key_types(self) -> dict[str, Type]:
         """The type of each key's value, in the order of the table."""
         return {known.key: known.type for known in self.fields}
-
-    def spell(self, text: str) -> str:
-        """Return the spelling of a value alone."""
-        return self.key_types[self.short].spell(text)
 
     def read(self, node: Node, path: str, run: Run) -> Any:
         """Return a dict of the values; a mapping that lacks a key is returned all the same."""

@@ -7,9 +7,8 @@ these by :mod:`planner.text.fields`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from planner.region import Loc
 from planner.text.collect import Collector
@@ -22,18 +21,17 @@ from planner.units import UnitError, parse_address, parse_size
 __all__ = [
     "WRONG",
     "Address",
-    "AsWritten",
     "Choice",
     "Count",
     "Device",
     "Flag",
     "Number",
     "Run",
+    "Single",
     "Size",
     "Text",
     "Type",
     "Version",
-    "read_number",
 ]
 
 #: Stands for "wrong, and reported": never a value.
@@ -54,22 +52,34 @@ class Type(Protocol):
         """Return the value, or report and return the mark for a wrong one."""
         ...
 
-    def spell(self, text: str) -> str:
-        """Return a value's canonical spelling, as YAML."""
-        ...
-
     def schema(self) -> dict[str, Any]:
         """Return its JSON Schema, draft-07."""
         ...
 
 
-class AsWritten:
-    """A kind of value that has one spelling."""
+class Single:
+    """A kind of value that is one scalar."""
 
     __slots__ = ()
+    word: str
+
+    @property
+    def want(self) -> str:
+        """What a list or mapping stands in the place of."""
+        return self.word
+
+    def read(self, node: Node, path: str, run: Run) -> Any:
+        """Return the value, or report and return the mark for a wrong one."""
+        if not isinstance(node, Scalar):
+            return run.wrong_shape(node, path, self.want)
+        return WRONG if node.empty else self.value(node, path, run)
+
+    def value(self, node: Scalar, _path: str, _run: Run) -> Any:
+        """Return the value of what is written there, or report it."""
+        return node.text
 
     def spell(self, text: str) -> str:
-        """Return it."""
+        """Return a value's canonical spelling, as YAML: as it was written."""
         return text
 
 
@@ -117,7 +127,7 @@ def _shape_help(node: Node, want: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Text(Single):
     """Free text, optionally of a pattern."""
 
     #: Regular expression for the whole text, in the syntax JSON Schema shares with Python.
@@ -129,12 +139,8 @@ class Text:
     blank: bool = False
     word: str = "text"
 
-    def read(self, node: Node, path: str, run: Run) -> Any:
+    def value(self, node: Scalar, path: str, run: Run) -> Any:
         """Take the spelling as it is."""
-        if not isinstance(node, Scalar):
-            return run.wrong_shape(node, path, "text")
-        if node.empty:
-            return WRONG
         if not self.blank and not node.text.strip():
             return run.wrong("MM109", node, f"{_name(path)} is empty text", "write a value")
         if len(node.text) > self.max_chars:
@@ -159,30 +165,50 @@ class Text:
         return {"anyOf": [text, {"type": "number", "minimum": 0}, {"type": "boolean"}]}
 
 
-class Number:
-    """What addresses and sizes have in common."""
+class Number(Single):
+    """What addresses and sizes have in common: the grammar of :mod:`planner.units`."""
 
     __slots__ = ()
+    most: ClassVar[int] = 1 << 64
+
+    @staticmethod
+    def parse(text: str) -> int:
+        """Return what a text says; a UnitError says what is wrong with it."""
+        return parse_size(text)
+
+    def value(self, node: Scalar, path: str, run: Run) -> Any:
+        """Read a number of bytes."""
+        try:
+            return self.parse(node.text)
+        except UnitError as error:
+            return run.wrong("MM110", node, f"{_name(path)} is not {self.word}: {error}")
 
     def spell(self, text: str) -> str:
         """Write it without space, hexadecimal digits in lower case."""
         plain = text.replace(" ", "")
         return plain.lower() if plain.startswith("0x") else plain
 
+    def schema(self) -> dict[str, Any]:
+        """Allow an integer or its spelling."""
+        return {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": self.most},
+                {"type": "string", "pattern": f"^{_NUMBER}$", "maxLength": 40},
+            ]
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Address(Number):
     """A byte address, below 2**64."""
 
+    most: ClassVar[int] = (1 << 64) - 1
     word: str = "an address"
 
-    def read(self, node: Node, path: str, run: Run) -> Any:
-        """Read by the grammar of :mod:`planner.units`."""
-        return read_number(node, path, run, parse_address, self.word)
-
-    def schema(self) -> dict[str, Any]:
-        """Allow an integer or its spelling."""
-        return _number_schema((1 << 64) - 1)
+    @staticmethod
+    def parse(text: str) -> int:
+        """Read an address."""
+        return parse_address(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +217,10 @@ class Size(Number):
 
     word: str = "a size"
 
-    def read(self, node: Node, path: str, run: Run) -> Any:
-        """Read by the grammar of :mod:`planner.units`."""
-        value = read_number(node, path, run, parse_size, self.word)
-        if value is not WRONG and value % 4096 and isinstance(node, Scalar):
+    def value(self, node: Scalar, path: str, run: Run) -> Any:
+        """Read a size, and say when it is no whole number of pages."""
+        value = Number.value(self, node, path, run)
+        if value is not WRONG and value % 4096:
             run.found.report(
                 "MM114",
                 node.loc,
@@ -205,46 +231,22 @@ class Size(Number):
             )
         return value
 
-    def schema(self) -> dict[str, Any]:
-        """Allow an integer or its spelling."""
-        return _number_schema(1 << 64)
-
-
-def read_number(node: Node, path: str, run: Run, parse: Callable[[str], int], word: str) -> Any:
-    """Read a value by a function that raises :class:`~planner.units.UnitError`."""
-    if not isinstance(node, Scalar):
-        return run.wrong_shape(node, path, word)
-    if node.empty:
-        return WRONG
-    try:
-        return parse(node.text)
-    except UnitError as error:
-        return run.wrong("MM110", node, f"{_name(path)} is not {word}: {error}")
-
-
-def _number_schema(maximum: int) -> dict[str, Any]:
-    return {
-        "anyOf": [
-            {"type": "integer", "minimum": 0, "maximum": maximum},
-            {"type": "string", "pattern": f"^{_NUMBER}$", "maxLength": 40},
-        ]
-    }
-
 
 @dataclass(frozen=True, slots=True)
-class Count(AsWritten):
+class Count(Single):
     """A whole number between two bounds, both included."""
 
     least: int
     most: int
     word: str = "a count"
 
-    def read(self, node: Node, path: str, run: Run) -> Any:
+    @property
+    def want(self) -> str:
+        """Say what a count is."""
+        return "a whole number"
+
+    def value(self, node: Scalar, path: str, run: Run) -> Any:
         """Read plain decimal digits."""
-        if not isinstance(node, Scalar):
-            return run.wrong_shape(node, path, "a whole number")
-        if node.empty:
-            return WRONG
         plain = re.fullmatch(r"0|[1-9][0-9]{0,18}", node.text)
         if not plain or not self.least <= int(node.text) <= self.most:
             return run.wrong(
@@ -266,18 +268,19 @@ class Count(AsWritten):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(AsWritten):
+class Choice(Single):
     """One of some words; the value is the word."""
 
     words: tuple[str, ...]
     word: str = "a word"
 
-    def read(self, node: Node, path: str, run: Run) -> Any:
+    @property
+    def want(self) -> str:
+        """List the words."""
+        return f"one of {listed(self.words)}"
+
+    def value(self, node: Scalar, path: str, run: Run) -> Any:
         """Take a known word; name the nearest for any other."""
-        if not isinstance(node, Scalar):
-            return run.wrong_shape(node, path, f"one of {listed(self.words)}")
-        if node.empty:
-            return WRONG
         if node.text not in self.words:
             near = nearest(node.text, self.words)
             return run.wrong(
@@ -294,14 +297,15 @@ class Choice(AsWritten):
 
 
 @dataclass(frozen=True, slots=True)
-class Flag(AsWritten):
+class Flag(Choice):
     """``true`` or ``false``, in no other spelling."""
 
+    words: tuple[str, ...] = ("true", "false")
     word: str = "true or false"
 
-    def read(self, node: Node, path: str, run: Run) -> Any:
+    def value(self, node: Scalar, path: str, run: Run) -> Any:
         """Return a bool."""
-        got = Choice(("true", "false")).read(node, path, run)
+        got = Choice.value(self, node, path, run)
         return got if got is WRONG else got == "true"
 
     def schema(self) -> dict[str, Any]:
@@ -310,17 +314,18 @@ class Flag(AsWritten):
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class Device(Single):
     """A host device: a PCI address, short or full, or the name of a platform device."""
 
     word: str = "a PCI address or device name"
 
-    def read(self, node: Node, path: str, run: Run) -> Any:
+    @property
+    def want(self) -> str:
+        """Name the commoner kind."""
+        return "a PCI address"
+
+    def value(self, node: Scalar, path: str, run: Run) -> Any:
         """Return the name in full form."""
-        if not isinstance(node, Scalar):
-            return run.wrong_shape(node, path, "a PCI address")
-        if node.empty:
-            return WRONG
         try:
             return device_name(node.text)
         except ValueError as error:
@@ -343,18 +348,14 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
-class Version(AsWritten):
+class Version(Single):
     """The version of the file's schema."""
 
     known: tuple[int, ...]
     word: str = "a schema version"
 
-    def read(self, node: Node, path: str, run: Run) -> Any:
+    def value(self, node: Scalar, path: str, run: Run) -> Any:
         """Take a known version."""
-        if not isinstance(node, Scalar):
-            return run.wrong_shape(node, path, self.word)
-        if node.empty:
-            return WRONG
         if node.text not in map(str, self.known):
             return run.wrong(
                 "MM113",

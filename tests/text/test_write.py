@@ -79,7 +79,7 @@ def test_a_reader_has_the_old_file_or_the_new(old: Path) -> None:
 def test_what_no_file_can_hold(old: Path) -> None:
     with pytest.raises(FileError, match="half a surrogate pair is no text"):
         write_file(old, "\ud800")
-    with pytest.raises(FileError, match="embedded null byte"):
+    with pytest.raises(FileError, match="embedded null"):
         write_file("a\0b", "")
     assert old.read_text() == OLD
 
