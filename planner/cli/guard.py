@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -16,9 +16,13 @@ from planner.cli.complete import files
 from planner.cli.exits import Command, Exit
 from planner.cli.output import tell
 from planner.host.profile import Scope
+from planner.text.write import FileError
 from qmp_glue.addresses import MonitorAddress
+from qmp_glue.errors import GlueError
 from qmp_glue.guard.emulator import become_qemu
-from qmp_glue.guard.listening import listen_fds
+from qmp_glue.guard.held import Held, hold
+from qmp_glue.guard.launch import launch, other_monitors
+from qmp_glue.guard.listening import listen_at, listen_fds
 from qmp_glue.guard.policy import Policy, PolicyOptions
 from qmp_glue.guard.record import GuardRecord, Lines, Metrics
 from qmp_glue.guard.service import GuardOptions, Outcome, run
@@ -136,21 +140,28 @@ def command(
         raise click.UsageError("--monitor takes a path, and goes with -- and QEMU's command line")
     if libvirt and (place or monitor or reconnect or not argv):
         raise click.UsageError("--libvirt goes with -- and QEMU's command line, and no address")
-    qemu_pid = None
-    others: tuple[str, ...] = ()
-    if libvirt:
-        handover = become_qemu(argv)
-        qmp, place = MonitorAddress(fd=handover.qmp_fd), MonitorAddress(fd=handover.listen_fd)
-        qemu_pid, others, argv = handover.qemu_pid, handover.others, ()
     passed = tuple(listen_fds()) if place is None else ()
-    if place is None and not passed:
+    if not (place or passed or libvirt):
         raise click.UsageError("give --listen, or start the guard by its socket")
+    counters = Metrics(Path(metrics) if metrics else None, vm=str(place or ""))
+    held = Held.inherited()
+    others: tuple[str, ...] = ()
+    if held is None and libvirt:
+        handover = become_qemu(argv)
+        others = handover.others
+        held = hold(handover.listen_fd, handover.qmp_fd, handover.qemu_pid, started=False)
+    elif held is None:
+        # Under libvirt QEMU has started, and elsewhere it must not when this is refused.
+        counters.start()
+        if log:
+            Lines.to_file(log).close()
+        if argv:
+            others = tuple(other_monitors(argv))
+            held = _start(argv, place, passed, monitor, mode)
     how = GuardOptions(
         qmp=qmp,
-        qemu_pid=qemu_pid,
+        held=held,
         other_monitors=others,
-        argv=argv,
-        monitor=monitor,
         listen=place,
         listen_fds=passed,
         mode=mode,
@@ -158,6 +169,7 @@ def command(
         stall_seconds=stall,
         refuse_second=second == "refuse",
     )
+    fds = [*passed, *((held.listener.fileno(), held.qmp.fileno()) if held else ())]
     policy = Policy(
         PolicyOptions(
             hosts=hosts or ("/sys",),
@@ -165,18 +177,45 @@ def command(
             steer=steer,
             fail_open=fail_open,
             allow_exec=allow_exec,
-            sockets=tuple(_places(how)),
+            sockets=tuple(_places((place, monitor, qmp), fds)),
         )
     )
-    counters = Metrics(Path(metrics) if metrics else None, vm=str(place or ""))
-    record = GuardRecord(Lines.to_file(log) if log else None, counters)
+    record = GuardRecord(_lines(log, held), counters)
     return _exit(asyncio.run(run(how, policy, record)))
 
 
-def _places(how: GuardOptions) -> Iterator[Path]:
+def _start(
+    argv: tuple[str, ...],
+    place: MonitorAddress | None,
+    passed: tuple[int, ...],
+    monitor: MonitorAddress | None,
+    mode: int,
+) -> Held:
+    """Start QEMU, and become its holder; return in the guard's process."""
+    listener = listen_at(place, passed, mode)
+    try:
+        qemu, sock = launch(argv, monitor)
+    except GlueError:
+        if place and place.path:
+            Path(place.path).unlink(missing_ok=True)
+        raise
+    return hold(listener.detach(), sock.detach(), qemu, started=True)
+
+
+def _lines(log: str | None, held: Held | None) -> Lines | None:
+    try:
+        return Lines.to_file(log) if log else None
+    except FileError as error:
+        if held is None:
+            raise
+        # QEMU runs already, and the guard before this one could write.
+        tell(str(error))
+        return None
+
+
+def _places(addresses: Iterable[MonitorAddress | None], fds: list[int]) -> Iterator[Path]:
     """Yield where the sockets are whose places QEMU may not take: the guard's and its own."""
-    fds = [*how.listen_fds]
-    for address in (how.listen, how.monitor, how.qmp):
+    for address in addresses:
         if address and address.fd is not None:
             fds.append(address.fd)
         elif address and address.path:

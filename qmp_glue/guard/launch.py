@@ -8,10 +8,8 @@ connects to that path; a socket pair cannot be found again.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import signal
 import socket
+import subprocess
 from collections.abc import Sequence
 from typing import Final
 
@@ -22,7 +20,7 @@ from qmp_glue.guard.listening import listen
 from qmp_glue.guard.table import objects
 from qmp_glue.guard.table.rows import Judge
 
-__all__ = ["Launched", "launch", "options_of", "other_monitors", "words_of"]
+__all__ = ["launch", "options_of", "other_monitors", "words_of"]
 
 _CHARDEV: Final = "guestmap-guard"
 #: Options that give QEMU another monitor, or may, and those that let memory be written past it.
@@ -33,24 +31,6 @@ _MONITOR_OPTIONS: Final = frozenset(
 _ALONE: Final = frozenset({"-s", "-nographic"})
 #: Options whose value may begin with ``mon:`` (system/vl.c ``serial_parse()``, QEMU 10.0).
 _MULTIPLEXED: Final = frozenset({"-serial", "-parallel", "-debugcon"})
-
-
-class Launched:
-    """A QEMU the guard started."""
-
-    def __init__(self, process: asyncio.subprocess.Process, sock: socket.socket) -> None:
-        self.process = process
-        #: Connected to the monitor.
-        self.sock = sock
-
-    def terminate(self) -> None:
-        """Ask QEMU to end, as SIGTERM does."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGTERM)
-
-    async def wait(self) -> int:
-        """Wait for QEMU's end; return its status, negative for a signal."""
-        return await self.process.wait()
 
 
 def options_of(argv: Sequence[str]) -> list[tuple[str, str, int]]:
@@ -98,8 +78,8 @@ def words_of(value: str, implied: str = "") -> dict[str, str]:
         return {}
 
 
-async def launch(argv: Sequence[str], monitor: MonitorAddress | None = None) -> Launched:
-    """Start *argv* with the guard's monitor added.
+def launch(argv: Sequence[str], monitor: MonitorAddress | None = None) -> tuple[int, socket.socket]:
+    """Start *argv* with the guard's monitor added; return its process id and the monitor.
 
     :param monitor: a path QEMU listens at; None for a socket pair.
     :raise GlueError: the path cannot be used, or QEMU cannot be started.
@@ -117,8 +97,8 @@ async def launch(argv: Sequence[str], monitor: MonitorAddress | None = None) -> 
         command += ["-monitor", "none"]
     with theirs:
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
+            process = subprocess.Popen(
+                command,
                 pass_fds=(theirs.fileno(),),
                 # A terminal's Ctrl-C and the guard's own end must not reach QEMU.
                 start_new_session=True,
@@ -126,4 +106,6 @@ async def launch(argv: Sequence[str], monitor: MonitorAddress | None = None) -> 
         except OSError as exc:
             ours.close()
             raise StartError(f"cannot start {argv[0]}: {exc.strerror or exc}") from exc
-    return Launched(process, ours)
+    # Who waits for it is the holder that this process becomes.
+    process.returncode = 0
+    return process.pid, ours

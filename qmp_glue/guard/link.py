@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from qmp_glue.guard.ledger import Lane, Marks, Outlet
+
 __all__ = ["Link", "close_all"]
 
 #: Below the allocator's mmap threshold: larger reads cost page faults on every call.
@@ -41,14 +43,23 @@ class Link:
         sock: socket.socket,
         on_bytes: Callable[[bytes, list[int]], None],
         on_end: Callable[[OSError | None], None],
+        lane: Lane | None = None,
+        outlet: Outlet | None = None,
     ) -> None:
+        """Take a connected socket.
+
+        :param lane: where what is received is kept for the next guard.
+        :param outlet: by which what is sent outlives this guard.
+        """
         sock.setblocking(False)
+        self._lane = lane
+        self._outlet = outlet
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._on_bytes = on_bytes
         self._on_end = on_end
         self._unix = sock.family == socket.AF_UNIX
-        self._queue: deque[tuple[memoryview, tuple[int, ...]]] = deque()
+        self._queue: deque[tuple[memoryview, tuple[int, ...], Marks]] = deque()
         self._reading = False
         self._writing = False
         self._closing = False
@@ -59,6 +70,9 @@ class Link:
         self.sent = 0
         #: Called when the backlog has gone.
         self.on_drained: Callable[[], None] | None = None
+        if outlet and outlet.waiting:
+            self.backlog = outlet.waiting
+            self._loop.call_soon(self._write)
 
     def __repr__(self) -> str:
         return f"<Link fd={self._sock.fileno()} backlog={self.backlog}>"
@@ -90,12 +104,20 @@ class Link:
             self._reading = False
             self._loop.remove_reader(self._sock)
 
-    def send(self, data: bytes, fds: Sequence[int] = ()) -> None:
-        """Send *data*, and *fds* with its first byte; the link closes them once they are sent."""
+    @property
+    def committed(self) -> bool:
+        """Whether everything sent is on its way, whatever becomes of this guard."""
+        return not self._queue
+
+    def send(self, data: bytes, fds: Sequence[int] = (), marks: Marks = (0, 0)) -> None:
+        """Send *data*, and *fds* with its first byte; the link closes them once they are sent.
+
+        :param marks: what is done with once *data* is on its way.
+        """
         if self._ended or self._closing or not data:
             close_all(fds)
             return
-        self._queue.append((memoryview(data), tuple(fds)))
+        self._queue.append((memoryview(data), tuple(fds), marks))
         self.backlog += len(data)
         if not self._writing:
             self._write()
@@ -103,6 +125,10 @@ class Link:
     def close_when_sent(self) -> None:
         """Close after what is queued has gone; takes and sends nothing more."""
         self.pause()
+        if self._outlet:
+            # The next client needs it.
+            rest, self._outlet = self._outlet.empty(), None
+            self._queue.appendleft((memoryview(rest), (), (0, 0)))
         if self.backlog and not self._ended:
             self._closing = True
         else:
@@ -115,10 +141,13 @@ class Link:
         self.pause()
         self._stop_writing()
         self._ended = True
-        for _, fds in self._queue:
+        for _, fds, _ in self._queue:
             close_all(fds)
         self._queue.clear()
         self.backlog = 0
+        with contextlib.suppress(OSError):
+            # Closing alone does not end it while a holder has it, too.
+            self._sock.shutdown(socket.SHUT_RDWR)
         self._sock.close()
 
     def _end(self, error: OSError | None) -> None:
@@ -131,9 +160,12 @@ class Link:
         fds: list[int] = []
         try:
             if self._unix:
-                data, control, _, _ = self._sock.recvmsg(
-                    _READ_BYTES, _FD_SPACE, socket.MSG_CMSG_CLOEXEC
-                )
+                if self._lane:
+                    data, control = self._lane.receive(self._sock, _FD_SPACE)
+                else:
+                    data, control, _, _ = self._sock.recvmsg(
+                        _READ_BYTES, _FD_SPACE, socket.MSG_CMSG_CLOEXEC
+                    )
                 for level, kind, payload in control:
                     if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                         whole = len(payload) - len(payload) % 4
@@ -156,13 +188,15 @@ class Link:
 
     def _write(self) -> None:
         try:
+            if self._outlet:
+                self._write_through(self._outlet)
             while self._queue:
-                data, fds = self._queue[0]
+                data, fds, marks = self._queue[0]
                 count = self._transmit(data, fds)
                 self.backlog -= count
                 self.sent += count
                 if count < len(data):
-                    self._queue[0] = (data[count:], ())
+                    self._queue[0] = (data[count:], (), marks)
                     raise BlockingIOError
                 self._queue.popleft()
         except (BlockingIOError, InterruptedError):
@@ -178,6 +212,23 @@ class Link:
             self.close()
         elif self.on_drained:
             self.on_drained()
+
+    def _write_through(self, outlet: Outlet) -> None:
+        while self._queue or outlet.waiting:
+            if not outlet.waiting:
+                data, fds, marks = self._queue[0]
+                if fds:
+                    # A blank carries them; splice() cannot.
+                    self._transmit(memoryview(b" "), fds)
+                if len(data) > outlet.most:
+                    outlet.put(data[: outlet.most], None)
+                    self._queue[0] = (data[outlet.most :], (), marks)
+                else:
+                    outlet.put(data, marks)
+                    self._queue.popleft()
+            count = outlet.move(self._sock)
+            self.backlog -= count
+            self.sent += count
 
     def _transmit(self, data: memoryview, fds: tuple[int, ...]) -> int:
         if not (fds and self._unix):

@@ -12,7 +12,7 @@ from typing import Final
 from qmp_glue.addresses import MonitorAddress
 from qmp_glue.errors import ListenError
 
-__all__ = ["listen", "listen_fds"]
+__all__ = ["listen", "listen_at", "listen_fds"]
 
 #: Clients that may wait for their turn; the kernel refuses more.
 _BACKLOG: Final = 16
@@ -101,3 +101,21 @@ def listen_fds() -> list[int]:
     for fd in fds:
         os.set_inheritable(fd, False)
     return fds
+
+
+def listen_at(
+    place: MonitorAddress | None, passed: tuple[int, ...], mode: int = 0o600
+) -> socket.socket:
+    """Listen where the guard is told to: at *place*, or at the one socket systemd *passed*.
+
+    :raise ListenError: as :func:`listen`, or systemd passed more than one.
+    """
+    if len(passed) > 1:
+        raise ListenError(
+            f"systemd passed {len(passed)} sockets; the guard takes one",
+            "leave one ListenStream= in the socket unit",
+        )
+    if passed:
+        return socket.socket(fileno=passed[0])
+    assert place is not None
+    return listen(place, mode=mode)

@@ -18,6 +18,7 @@ from typing import Any
 
 from qmp_glue.asks import COMMAND_SECONDS, Asks, QemuVersion
 from qmp_glue.errors import CommandError, GarbageError, LostError, SilentError
+from qmp_glue.guard.ledger import Ledger
 from qmp_glue.guard.link import Link, close_all
 from qmp_glue.guard.table import questions
 from qmp_glue.guard.values import Json, wire_bytes
@@ -33,29 +34,42 @@ class Monitor(Asks):
     def __init__(
         self,
         sock: socket.socket,
-        forward: Callable[[bytes, Sequence[int]], None],
+        forward: Callable[[bytes, Sequence[int], int], None],
         pid: int | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         """Take a connected socket.
 
-        :param forward: is given what QEMU says to the client: whole messages, and descriptors.
+        :param forward: is given what QEMU says to the client: whole messages, and descriptors; and
+            how many messages of QEMU's are done with then.
         :param pid: QEMU's process id; None to ask the socket.
+        :param ledger: what is known of QEMU, should another guard have served it before.
         """
         self._loop = asyncio.get_running_loop()
-        self._link = Link(sock, self._on_bytes, self._on_end)
+        self._ledger = ledger
+        self._lane = ledger.from_qemu if ledger else None
+        self._notes = ledger.notes() if ledger else {}
+        self._link = Link(
+            sock, self._on_bytes, self._on_end, self._lane, ledger.to_qemu if ledger else None
+        )
         self._forward = forward
         self._splitter = ReplySplitter()
-        self._nonce = f"guestmap-{secrets.token_hex(8)}-"
+        # Answers to the questions of the guard before are still known by theirs.
+        self._nonce = self._notes.get("nonce") or f"guestmap-{secrets.token_hex(8)}-"
         self._mark = self._nonce.encode("ascii")
-        self._count = 0
+        self._count = self._notes.get("generation", 0) << 32
         #: Questions that leave with the event loop's next turn.
         self._asked = bytearray()
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._greeted: asyncio.Future[bytes] | None = self._loop.create_future()
         #: Commands forwarded and not yet answered; QEMU gives each exactly one reply.
         self.in_flight = 0
+        #: Says whether everything handed on is on its way to the client.
+        self.committed: Callable[[], bool] = lambda: True
         #: Called when replies have been handed on.
         self.on_replied: Callable[[], None] | None = None
+        #: Whether a guard before this one has negotiated with QEMU.
+        self.known = False
         #: Whether QEMU has said that it shuts down.
         self.shut_down = False
         #: Done when the connection is over, with the reason in words.
@@ -90,38 +104,84 @@ class Monitor(Asks):
         :raise GlueError: QEMU does not greet within *timeout* seconds, or not as QEMU does.
         """
         assert self._greeted is not None
-        self._link.resume()
-        try:
-            # Not wait_for(): it can swallow a cancellation that comes with the answer.
-            async with asyncio.timeout(timeout):
-                self.greeting = await self._greeted
-        except TimeoutError:
-            assert timeout is not None
-            raise SilentError(
-                f"QEMU did not greet within {timeout:g} s: another client may hold this monitor"
-            ) from None
+        self.known = "greeting" in self._notes
+        if self.known:
+            self.greeting = self._notes["greeting"].encode("utf-8", "surrogateescape")
+            self._greeted = None
+        else:
+            self._replay()
+            self._link.resume()
+            try:
+                # Not wait_for(): it can swallow a cancellation that comes with the answer.
+                async with asyncio.timeout(timeout):
+                    self.greeting = await self._greeted
+            except TimeoutError:
+                assert timeout is not None
+                raise SilentError(
+                    f"QEMU did not greet within {timeout:g} s: another client may hold this monitor"
+                ) from None
         try:
             told = json.loads(self.greeting)["QMP"]
             self.offered = frozenset(told["capabilities"])
         except (ValueError, KeyError, TypeError):
             raise GarbageError("the peer does not greet as a QMP server does") from None
         self.version = QemuVersion.read(told.get("version"), self.name)
+        if self._ledger:
+            generation = self._notes.get("generation", 0) + 1
+            self._ledger.note(nonce=self._nonce, generation=generation)
+            self.peer.passed.update(self._ledger.passed())
+        if self.known:
+            return
         enable = sorted(self.offered & {"oob"})
-        await self._run("qmp_capabilities", {"enable": enable}, timeout)
+        try:
+            await self._run("qmp_capabilities", {"enable": enable}, timeout)
+        except CommandError:
+            # The guard before had come so far, and not further.
+            if not self._notes:
+                raise
+        await self._introduce(timeout)
+        if self._ledger:
+            self._ledger.note(greeting=self.greeting.decode("utf-8", "surrogateescape"))
+
+    async def _introduce(self, timeout: float | None) -> None:
         with contextlib.suppress(CommandError, AttributeError):
             told = await self.execute("query-name", seconds=timeout)
             self.vm = str(told.get("name", ""))
+
+    async def go_on(self) -> None:
+        """Take up where the guard before this one stopped: all it sent is answered afterwards.
+
+        :raise GlueError: QEMU is gone.
+        """
+        assert self._lane
+        if self._ledger and self._ledger.from_client.spoilt:
+            # Half a message may have gone; this is where QEMU's parser begins anew.
+            self._link.send(b"\xff\n")
+        self._replay()
+        self._link.resume()
+        await self._introduce(None)
+
+    def _replay(self) -> None:
+        if self._lane:
+            done, self._lane.count = self._lane.done, self._lane.first
+            messages = self._splitter.feed(self._lane.content())
+            skipped = min(len(messages), max(0, done - self._lane.count))
+            self._lane.count += skipped
+            self._take(messages[skipped:], [])
 
     def close(self) -> None:
         """Leave QEMU alone; its monitor is free for another client."""
         self._link.close()
         self._lose("the guard closed the connection")
 
-    def send(self, command: Json, fds: Sequence[int] = ()) -> None:
-        """Forward a client's command, re-serialised."""
+    def send(self, command: Json, fds: Sequence[int] = (), mark: int = 0) -> None:
+        """Forward a client's command, re-serialised.
+
+        :param mark: how many of the client's messages are done with then.
+        """
         self._flush()
         self.in_flight += 1
-        self._link.send(wire_bytes(command), fds)
+        self._link.send(wire_bytes(command), fds, (mark, 0))
 
     def _flush(self) -> None:
         asked, self._asked = bytes(self._asked), bytearray()
@@ -214,12 +274,17 @@ class Monitor(Asks):
             self._link.close()
             self._lose(str(exc))
             return
+        self._take(messages, fds)
+
+    def _take(self, messages: list[bytes], fds: Sequence[int]) -> None:
+        if self._lane:
+            self._lane.count += len(messages)
         if self._greeted is not None and messages:
             if not self._greeted.done():
                 self._greeted.set_result(messages[0])
             self._greeted = None
             messages = messages[1:]
-        if self._waiting:
+        if self._waiting or self._notes:
             messages = [each for each in messages if not self._is_own(each)]
         replies = 0
         for message in messages:
@@ -229,7 +294,11 @@ class Monitor(Asks):
                 replies += 1
         self.in_flight = max(0, self.in_flight - replies)
         if messages or fds:
-            self._forward(b"".join(messages), fds)
+            self._forward(b"".join(messages), fds, self._lane.count if self._lane else 0)
+        if self._lane:
+            if self.committed():
+                self._lane.pass_all()
+            self._lane.tidy(self._splitter.pending)
         if replies and self.on_replied:
             self.on_replied()
 

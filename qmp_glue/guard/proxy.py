@@ -22,7 +22,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from qmp_glue.errors import GlueError
-from qmp_glue.guard.client import Client, Held
+from qmp_glue.guard.client import Client
+from qmp_glue.guard.client import Held as Waiting
+from qmp_glue.guard.held import Held
 from qmp_glue.guard.link import close_all
 from qmp_glue.guard.monitor import Monitor
 from qmp_glue.guard.values import Json, error_reply, reply_bytes
@@ -62,13 +64,16 @@ class Middlebox:
         *,
         stall_seconds: float = 30.0,
         refuse_second: bool = False,
+        held: Held | None = None,
     ) -> None:
         """Make a middlebox on a listening socket.
 
         :param stall_seconds: after how long without progress a client that does not read is let go.
         :param refuse_second: tell a second client that there is one already, instead of letting it
             wait without a greeting as QEMU does.
+        :param held: what a holder keeps for the next guard.
         """
+        self._held = held
         listener.setblocking(False)
         self._listener = listener
         self._judge = judge
@@ -104,17 +109,21 @@ class Middlebox:
             monitor is surely free, and a QEMU that allocates its memory first is waited for.
         :raise GlueError: QEMU does not greet or negotiate.
         """
-        monitor = Monitor(sock, self._to_client, pid)
+        ledger = self._held.ledger if self._held else None
+        monitor = Monitor(sock, self._to_client, pid, ledger)
+        monitor.committed = lambda: not self._client or self._client.committed
         try:
             await monitor.open(None if pid else _GREETING_SECONDS)
             self._monitor = monitor
             monitor.on_drained(self._flow)
             monitor.on_replied = self._pump
+            if monitor.known:
+                await self._go_on(monitor)
             greeting = monitor.greeting.decode("utf-8", "replace")
             self._journal.event("qemu", greeting=greeting, vm=monitor.vm)
             if ready:
                 await ready()
-            self._accept()
+            self._accept_again()
             reason = await asyncio.shield(monitor.lost)
             self.shut_down = monitor.shut_down
             self._journal.event("qemu-gone", reason=reason)
@@ -128,6 +137,23 @@ class Middlebox:
             await self._cancel(self._worker)
             await self._cancel(self._cleaner)
             self._worker = self._cleaner = None
+
+    async def _go_on(self, monitor: Monitor) -> None:
+        """Take up what the guard before this one left."""
+        assert self._held
+        sock, self._held.client = self._held.client, None
+        if sock and self._held.ledger.from_client.spoilt:
+            self._journal.error("client-lost", reason="a guard was killed amid a huge message")
+            with sock, contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            self._held.gone()
+        elif sock:
+            self._serve(sock, monitor)
+        self._journal.event("restarted", client=self._client is not None)
+        await monitor.go_on()
+        if self._client:
+            self._client.resume()
+            self._pump()
 
     @staticmethod
     async def _cancel(task: asyncio.Task[None] | None) -> None:
@@ -150,10 +176,15 @@ class Middlebox:
 
     def _on_connect(self) -> None:
         try:
-            sock, _ = self._listener.accept()
-        except OSError as exc:
+            if self._held and not (self._client or self._cleaner):
+                sock = self._held.accept()
+                if sock is None:
+                    return
+            else:
+                sock, _ = self._listener.accept()
+        except (OSError, GlueError) as exc:
             # EMFILE and the like would come again at once.
-            self._journal.error("accept", reason=exc.strerror)
+            self._journal.error("accept", reason=str(exc))
             self._stop_accepting()
             self._loop.call_later(1.0, self._accept_again)
             return
@@ -163,6 +194,12 @@ class Middlebox:
             return
         if not self._refuse_second:
             self._stop_accepting()
+        client = self._serve(sock, monitor)
+        if self._held:
+            client.resume()
+        self._journal.event("client")
+
+    def _serve(self, sock: socket.socket, monitor: Monitor) -> Client:
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client = Client(
@@ -172,11 +209,12 @@ class Middlebox:
             take=self._take,
             take_oob=self._take_oob,
             gone=self._on_gone,
+            ledger=self._held.ledger if self._held else None,
         )
         self._client = client
         client.on_drained(self._flow)
         client.ended.add_done_callback(lambda _: self._on_ended(client))
-        self._journal.event("client")
+        return client
 
     def _accept_again(self) -> None:
         if self._monitor and (self._refuse_second or not (self._client or self._cleaner)):
@@ -194,6 +232,8 @@ class Middlebox:
 
     def _on_gone(self, reason: str) -> None:
         self._client = None
+        if self._held:
+            self._held.gone()
         self._set_stall_timer(on=False)
         self._journal.event("client-gone", reason=reason)
         if self._monitor and not self._cleaner:
@@ -211,12 +251,12 @@ class Middlebox:
 
     # From QEMU to the client.
 
-    def _to_client(self, data: bytes, fds: Sequence[int]) -> None:
+    def _to_client(self, data: bytes, fds: Sequence[int], mark: int) -> None:
         client = self._client
         if client is None or not client.negotiated:
             close_all(fds)
             return
-        client.send(data, fds)
+        client.send(data, fds, mark)
         if client.backlog > _HIGH_WATER:
             self._flow()
 
@@ -263,21 +303,21 @@ class Middlebox:
         if self._judge.concerns({**value, "execute": value["exec-oob"]}):
             # QEMU would say the same; a QEMU that ran it out of band would run it unjudged.
             desc = f"The command {value['exec-oob']} does not support OOB"
-            self._reply(error_reply(desc, value))
+            self._reply(error_reply(desc, value), in_band=False)
             return
         self._monitor.send(value)
 
-    def _take(self, held: Held) -> None:
+    def _take(self, held: Waiting) -> None:
         client, monitor = self._client, self._monitor
         if client is None or monitor is None:
             close_all(held[1])
             return
-        item, fds = held
+        item, fds, number = held
         if not (self._worker or client.held or fds or isinstance(item, BadInput)):
             # What _pump() does, for what is alone: the usual case.
             value = item.value
             if monitor.in_flight < _MOST_IN_FLIGHT and not self._judge.concerns(value):
-                monitor.send(value)
+                monitor.send(value, mark=number)
                 if monitor.backlog > _HIGH_WATER:
                     client.check_flow(blocked=True)
                 return
@@ -292,12 +332,12 @@ class Middlebox:
         if not client.held and not client.ended.done():
             return
         while client.held and monitor.in_flight < _MOST_IN_FLIGHT:
-            item, fds = client.held[0]
+            item, fds, number = client.held[0]
             if fds or isinstance(item, BadInput) or self._judge.concerns(item.value):
                 self._start(self._work(client))
                 return
             client.held.popleft()
-            monitor.send(item.value)
+            monitor.send(item.value, mark=number)
         client.check_flow(blocked=self._must_wait(monitor, client))
         if client.ended.done() and not client.held:
             self._start(self._work(client))
@@ -310,12 +350,12 @@ class Middlebox:
         monitor = self._monitor
         try:
             while monitor and client.held:
-                item, fds = client.held.popleft()
+                item, fds, number = client.held.popleft()
                 if isinstance(item, BadInput):
                     await monitor.settle()
                     self._reply(error_reply(item.desc, item.value))
                 else:
-                    await self._handle(monitor, item.value, fds)
+                    await self._handle(monitor, item.value, fds, number)
                 client.check_flow(blocked=self._must_wait(monitor, client))
             if monitor and client.ended.done() and not client.closed:
                 with contextlib.suppress(GlueError):
@@ -328,7 +368,9 @@ class Middlebox:
             if self._worker is asyncio.current_task():
                 self._worker = None
 
-    async def _handle(self, monitor: Monitor, value: Json, fds: tuple[int, ...]) -> None:
+    async def _handle(
+        self, monitor: Monitor, value: Json, fds: tuple[int, ...], number: int
+    ) -> None:
         if self._judge.concerns(value):
             verdict = await self._verdict(monitor, value)
             if isinstance(verdict, Refuse):
@@ -341,7 +383,7 @@ class Middlebox:
         if monitor.in_flight >= _MOST_IN_FLIGHT:
             await monitor.settle()
         if not fds:
-            monitor.send(value)
+            monitor.send(value, mark=number)
             return
         seen = _named(value, fds)
         await monitor.settle()
@@ -349,6 +391,8 @@ class Middlebox:
         reply = await monitor.relay(value, fds)
         if "error" not in reply:
             monitor.peer.passed.update(seen)
+            if self._held:
+                self._held.ledger.note_passed(monitor.peer.passed)
         self._reply(reply_bytes(reply))
 
     async def _verdict(self, monitor: Monitor, command: dict[str, Json]) -> Verdict:
@@ -364,10 +408,10 @@ class Middlebox:
         self._journal.judged(command, verdict, time.perf_counter() - started)
         return verdict
 
-    def _reply(self, data: bytes) -> None:
+    def _reply(self, data: bytes, *, in_band: bool = True) -> None:
         client = self._client
         if client:
-            client.send(data)
+            client.reply(data, in_band=in_band)
             if client.backlog > _HIGH_WATER:
                 self._flow()
 

@@ -69,6 +69,12 @@ class Lines:
             why = getattr(error, "strerror", None) or error
             raise FileError(f"{path} cannot be written: {why}") from error
 
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
     @classmethod
     def to_stderr(cls) -> Lines:
         """Write to standard error, where there is one."""

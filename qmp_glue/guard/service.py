@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from qmp_glue.addresses import MonitorAddress, connect
-from qmp_glue.errors import GlueError, ListenError
-from qmp_glue.guard.launch import Launched, launch, other_monitors
-from qmp_glue.guard.listening import listen
+from qmp_glue.errors import GlueError
+from qmp_glue.guard.held import Held
+from qmp_glue.guard.listening import listen_at
 from qmp_glue.guard.proxy import Middlebox
 from qmp_glue.guard.record import GuardRecord
 from qmp_glue.guard.systemd import notify, watchdog_seconds
@@ -24,22 +24,20 @@ __all__ = ["GuardOptions", "Outcome", "run"]
 
 #: How long QEMU may take to end after it was asked to, or after its monitor closed.
 _END_SECONDS: Final = 10.0
+#: A holder starts the guard with these blocked: they wait until it can end in order.
+_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)
 class GuardOptions:
     """What a guard is told on its command line."""
 
-    #: Where QEMU's monitor is; None when the guard starts QEMU itself.
+    #: Where QEMU's monitor is; None when a holder has it.
     qmp: MonitorAddress | None = None
-    #: QEMU's process id, where the caller knows it better than the socket.
-    qemu_pid: int | None = None
+    #: What a holder keeps: QEMU, its monitor, where clients connect.
+    held: Held | None = None
     #: Options that gave that QEMU another monitor.
     other_monitors: tuple[str, ...] = ()
-    #: QEMU's command line, when the guard starts it.
-    argv: tuple[str, ...] = ()
-    #: Where a QEMU that the guard starts listens; None for a socket pair.
-    monitor: MonitorAddress | None = None
     #: Where clients connect; None when systemd passes the socket.
     listen: MonitorAddress | None = None
     #: Descriptors systemd passed.
@@ -70,16 +68,20 @@ async def run(options: GuardOptions, judge: Judge, record: GuardRecord) -> Outco
 
     :raise GlueError: the listening socket cannot be made, QEMU cannot be reached or started, or
         does not answer as QEMU does.
-    :raise FileError: the metrics cannot be written.
     """
-    record.metrics.start()
-    listener = _listener(options)
+    held = options.held
+    listener = (
+        held.listener if held else listen_at(options.listen, options.listen_fds, options.mode)
+    )
     try:
         guard = _Guard(options, listener, judge, record)
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(guard.run())
-        for number in (signal.SIGTERM, signal.SIGINT):
+        if held:
+            held.watch(task)
+        for number in _STOPPING:
             loop.add_signal_handler(number, task.cancel)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         try:
             return await task
         except asyncio.CancelledError:
@@ -88,7 +90,7 @@ async def run(options: GuardOptions, judge: Judge, record: GuardRecord) -> Outco
             status = await guard.end_qemu()
             return Outcome("asked to end", status, asked=True)
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in _STOPPING:
                 loop.remove_signal_handler(number)
             notify(STOPPING="1")
             record.metrics.refresh()
@@ -96,18 +98,6 @@ async def run(options: GuardOptions, judge: Judge, record: GuardRecord) -> Outco
         listener.close()
         if options.listen and options.listen.path:
             Path(options.listen.path).unlink(missing_ok=True)
-
-
-def _listener(options: GuardOptions) -> socket.socket:
-    if options.listen_fds:
-        if len(options.listen_fds) > 1:
-            raise ListenError(
-                f"systemd passed {len(options.listen_fds)} sockets; the guard takes one",
-                "leave one ListenStream= in the socket unit",
-            )
-        return socket.socket(fileno=options.listen_fds[0])
-    assert options.listen is not None
-    return listen(options.listen, mode=options.mode)
 
 
 class _Guard:
@@ -122,16 +112,16 @@ class _Guard:
             record,
             stall_seconds=options.stall_seconds,
             refuse_second=options.refuse_second,
+            held=options.held,
         )
-        self._launched: Launched | None = None
         #: Why there is no QEMU; empty while there is one.
         self._waiting = ""
 
     async def run(self) -> Outcome:
         feeding = asyncio.ensure_future(self._feed_watchdog())
         try:
-            if self._options.argv:
-                return await self._run_launched(self._options.argv)
+            if self._options.held:
+                return await self._run_held(self._options.held)
             return await self._run_connected()
         finally:
             feeding.cancel()
@@ -139,38 +129,40 @@ class _Guard:
                 await feeding
 
     async def end_qemu(self) -> int | None:
-        """End a QEMU that the guard started; one that it found is left alone."""
-        launched = self._launched
-        if launched is None:
+        """End a QEMU that was started for the guard; one that it found is left alone."""
+        held = self._options.held
+        if held is None or not held.started:
             return None
-        launched.terminate()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_END_SECONDS):
-                return await launched.wait()
-        launched.process.kill()
-        return await launched.wait()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(held.qemu, number)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_END_SECONDS):
+                    return await held.status()
+        return None
 
-    async def _run_launched(self, argv: Sequence[str]) -> Outcome:
-        for option in other_monitors(argv):
+    def _name_other_monitors(self) -> None:
+        for option in self._options.other_monitors:
             self._record.error("other-monitor", option=option)
-        self._launched = launched = await launch(argv, self._options.monitor)
+
+    async def _run_held(self, held: Held) -> Outcome:
+        self._name_other_monitors()
         try:
-            pid = launched.process.pid
-            reason = await self._box.serve(launched.sock, self._ready, pid)
+            reason = await self._box.serve(held.qmp, self._ready, held.qemu)
         except GlueError as exc:
             reason = str(exc)
+        if not held.started:
+            return Outcome(reason, died=not self._box.shut_down)
         try:
             async with asyncio.timeout(_END_SECONDS):
-                status = await launched.wait()
+                return Outcome(reason, await held.status())
         except TimeoutError:
             return Outcome(f"{reason}, but QEMU runs on", None)
-        return Outcome(reason, status)
 
     async def _run_connected(self) -> Outcome:
         options = self._options
         assert options.qmp is not None
-        for option in options.other_monitors:
-            self._record.error("other-monitor", option=option)
+        self._name_other_monitors()
         pause = options.reconnect
         if pause is not None:
             # Clients may come and wait; that is all that is promised.
@@ -179,7 +171,7 @@ class _Guard:
         while True:
             try:
                 sock = await asyncio.to_thread(connect, options.qmp)
-                reason = await self._box.serve(sock, self._ready, options.qemu_pid)
+                reason = await self._box.serve(sock, self._ready)
             except GlueError as exc:
                 if pause is None:
                     raise

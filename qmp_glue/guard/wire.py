@@ -94,6 +94,8 @@ class CommandReader:
         self._token_bytes = 0
         self._braces = 0
         self._brackets = 0
+        #: Bytes since the last value ended, or -1 when more than those decide what comes next.
+        self.pending = 0
 
     def feed(self, data: bytes) -> list[Message | BadInput]:
         """Take *data*, return what it completes."""
@@ -101,14 +103,26 @@ class CommandReader:
         if not (self._buffer or self._tokens or self._recovering):
             data = data[_read_plain(data, out) :]
             if not data:
+                self.pending = 0
                 return out
+        new = len(data)
         self._buffer += data
         at = 0
+        ended = -1
         while at < len(self._buffer):
+            known = len(out)
             following = self._step(at, out)
             if following == at:
                 break
             at = following
+            if len(out) > known or not (self._tokens or self._recovering):
+                ended = at
+        if self._recovering:
+            self.pending = -1
+        elif ended >= 0:
+            self.pending = len(self._buffer) - ended
+        elif self.pending >= 0:
+            self.pending += new
         del self._buffer[:at]
         return out
 
@@ -322,6 +336,11 @@ class ReplySplitter:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._searched = 0
+
+    @property
+    def pending(self) -> int:
+        """Bytes of a message that is not whole yet."""
+        return len(self._buffer)
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take *data*, return the messages it completes.

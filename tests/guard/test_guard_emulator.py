@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from kit import ROOT
+from kit.emulator import MONITOR, guard_of, started
 from kit.guard import wait_for
 from labkit.qmp import Client
 
@@ -22,15 +21,7 @@ from planner.span import GIB, MIB
 from qmp_glue.errors import StartError
 from qmp_glue.guard.emulator import take_over
 
-#: As libvirt 9.0 writes it.
-MONITOR = (
-    *("-chardev", "socket,id=charmonitor,fd=24,server=on,wait=off"),
-    *("-mon", "chardev=charmonitor,id=monitor,mode=control"),
-)
 CONSOLE = ("-chardev", "socket,id=charserial0,fd=25,server=on,wait=off")
-HOLE = (
-    "/sys/kernel/iommu_groups/3/reserved_regions:0x0000000100000000 0x000000013fffffff reserved\n"
-)
 
 
 def test_the_monitor_becomes_a_connected_descriptor() -> None:
@@ -110,61 +101,15 @@ def test_a_guest_without_a_monitor_to_take_over_is_refused(args: list[str], coun
         take_over(["qemu", *args])
 
 
-@contextlib.contextmanager
-def started(
-    tmp_path: Path,
-    *more: str,
-    program: str = "qemu-system-x86_64",
-    monitor: Sequence[str] = MONITOR,
-) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Start a guarded QEMU as libvirt does: it listens, and passes the descriptor."""
-    path, host = tmp_path / "monitor.sock", tmp_path / "host.txt"
-    host.write_text(HOLE)
-    guard = ["guard", "--libvirt", "--host", host, "--scope", "host", "--log", tmp_path / "log"]
-    with socket.socket(socket.AF_UNIX) as sock, (tmp_path / "err").open("w") as err:
-        sock.bind(str(path))
-        sock.listen(1)
-        fd = sock.fileno()
-        qemu = [program, "-S", "-display", "none", "-nodefaults", "-M", "q35"]
-        qemu += ["-m", "256M,slots=8,maxmem=8G", *more]
-        qemu += [word.replace("fd=24", f"fd={fd}") for word in monitor]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "planner.cli", *map(str, guard), "--", *qemu],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=err,
-            pass_fds=(fd,),
-            text=True,
-        )
-    try:
-        yield process, path
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-
-
 def _comm(pid: int) -> str:
     return Path(f"/proc/{pid}/comm").read_text()
-
-
-def _guard_of(folder: Path) -> int:
-    """Return the pid of the guard that writes the log in *folder*."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                if os.fsencode(folder / "log") in words:
-                    return int(entry.name)
-    return 0
 
 
 @pytest.mark.qemu
 def test_libvirts_process_is_qemu_and_its_monitor_the_guard(tmp_path: Path) -> None:
     with started(tmp_path, "-qmp", "null") as (process, path), Client(path) as client:
         assert _comm(process.pid).startswith("qemu")
-        guard = _guard_of(tmp_path)
+        guard = guard_of(tmp_path)
         assert Path(f"/proc/{guard}/stat").read_text().split()[3] != str(process.pid)
         client.command("object-add", qom_type="memory-backend-ram", id="m0", size=256 * MIB)
         plug = {"driver": "pc-dimm", "id": "d0", "memdev": "m0"}
@@ -211,9 +156,11 @@ def test_newer_qemus_as_libvirt_starts_them(version: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.qemu
-def test_nobody_waits_for_a_dead_guard(tmp_path: Path) -> None:
+def test_nobody_waits_for_a_dead_holder(tmp_path: Path) -> None:
     with started(tmp_path) as (process, path), Client(path) as client:
-        os.kill(_guard_of(tmp_path), signal.SIGKILL)
+        guard = guard_of(tmp_path)
+        holder = int(Path(f"/proc/{guard}/stat").read_text().split()[3])
+        os.kill(holder, signal.SIGKILL)
         assert client.ended()
         with pytest.raises(ConnectionRefusedError):
             Client(path)
