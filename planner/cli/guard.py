@@ -140,7 +140,8 @@ def command(
         raise click.UsageError("--monitor takes a path, and goes with -- and QEMU's command line")
     if libvirt and (place or monitor or reconnect or not argv):
         raise click.UsageError("--libvirt goes with -- and QEMU's command line, and no address")
-    passed = tuple(listen_fds()) if place is None else ()
+    listening, stored = listen_fds()
+    passed = tuple(listening) if place is None else ()
     if not (place or passed or libvirt):
         raise click.UsageError("give --listen, or start the guard by its socket")
     counters = Metrics(Path(metrics) if metrics else None, vm=str(place or ""))
@@ -161,6 +162,7 @@ def command(
     how = GuardOptions(
         qmp=qmp,
         held=held,
+        stored=stored,
         other_monitors=others,
         listen=place,
         listen_fds=passed,

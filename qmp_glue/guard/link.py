@@ -159,7 +159,7 @@ class Link:
     def _read(self) -> None:
         fds: list[int] = []
         try:
-            if self._unix:
+            if self._unix or self._lane:
                 if self._lane:
                     data, control = self._lane.receive(self._sock, _FD_SPACE)
                 else:

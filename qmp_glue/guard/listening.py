@@ -11,6 +11,7 @@ from typing import Final
 
 from qmp_glue.addresses import MonitorAddress
 from qmp_glue.errors import ListenError
+from qmp_glue.guard.stored import PREFIX
 
 __all__ = ["listen", "listen_at", "listen_fds"]
 
@@ -90,17 +91,26 @@ def _clear_stale(path: Path) -> None:
     raise ListenError(f"somebody listens at {path} already")
 
 
-def listen_fds() -> list[int]:
-    """Return the descriptors systemd passed to this process (sd_listen_fds(3)), and forget them."""
+def listen_fds() -> tuple[list[int], dict[str, int]]:
+    """Return the descriptors systemd passed to this process (sd_listen_fds(3)), and forget them.
+
+    :return: sockets to listen at, and by name what it kept for the guard before this one.
+    """
     pid = os.environ.pop("LISTEN_PID", "")
     count = os.environ.pop("LISTEN_FDS", "")
-    os.environ.pop("LISTEN_FDNAMES", None)
+    names = os.environ.pop("LISTEN_FDNAMES", "").split(":")
     if pid != str(os.getpid()) or not count.isdigit():
-        return []
-    fds = list(range(_LISTEN_FDS_START, _LISTEN_FDS_START + int(count)))
-    for fd in fds:
+        return [], {}
+    listening: list[int] = []
+    stored: dict[str, int] = {}
+    for at in range(int(count)):
+        fd = _LISTEN_FDS_START + at
         os.set_inheritable(fd, False)
-    return fds
+        if at < len(names) and names[at].startswith(PREFIX):
+            stored[names[at]] = fd
+        else:
+            listening.append(fd)
+    return listening, stored
 
 
 def listen_at(

@@ -27,6 +27,7 @@ from qmp_glue.guard.client import Held as Waiting
 from qmp_glue.guard.held import Held
 from qmp_glue.guard.link import close_all
 from qmp_glue.guard.monitor import Monitor
+from qmp_glue.guard.stored import Stored
 from qmp_glue.guard.values import Json, error_reply, reply_bytes
 from qmp_glue.guard.verdicts import (
     Journal,
@@ -64,7 +65,7 @@ class Middlebox:
         *,
         stall_seconds: float = 30.0,
         refuse_second: bool = False,
-        held: Held | None = None,
+        held: Held | Stored | None = None,
     ) -> None:
         """Make a middlebox on a listening socket.
 
@@ -73,7 +74,8 @@ class Middlebox:
             wait without a greeting as QEMU does.
         :param held: what a holder keeps for the next guard.
         """
-        self._held = held
+        #: What keeps things for the next guard.
+        self.held = held
         listener.setblocking(False)
         self._listener = listener
         self._judge = judge
@@ -109,7 +111,7 @@ class Middlebox:
             monitor is surely free, and a QEMU that allocates its memory first is waited for.
         :raise GlueError: QEMU does not greet or negotiate.
         """
-        ledger = self._held.ledger if self._held else None
+        ledger = self.held.ledger if self.held else None
         monitor = Monitor(sock, self._to_client, pid, ledger)
         monitor.committed = lambda: not self._client or self._client.committed
         try:
@@ -140,13 +142,13 @@ class Middlebox:
 
     async def _go_on(self, monitor: Monitor) -> None:
         """Take up what the guard before this one left."""
-        assert self._held
-        sock, self._held.client = self._held.client, None
-        if sock and self._held.ledger.from_client.spoilt:
+        assert self.held
+        sock, self.held.client = self.held.client, None
+        if sock and self.held.ledger.from_client.spoilt:
             self._journal.error("client-lost", reason="a guard was killed amid a huge message")
             with sock, contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-            self._held.gone()
+            self.held.gone()
         elif sock:
             self._serve(sock, monitor)
         self._journal.event("restarted", client=self._client is not None)
@@ -176,8 +178,8 @@ class Middlebox:
 
     def _on_connect(self) -> None:
         try:
-            if self._held and not (self._client or self._cleaner):
-                sock = self._held.accept()
+            if self.held and not (self._client or self._cleaner):
+                sock = self.held.accept()
                 if sock is None:
                     return
             else:
@@ -195,7 +197,7 @@ class Middlebox:
         if not self._refuse_second:
             self._stop_accepting()
         client = self._serve(sock, monitor)
-        if self._held:
+        if self.held:
             client.resume()
         self._journal.event("client")
 
@@ -209,7 +211,7 @@ class Middlebox:
             take=self._take,
             take_oob=self._take_oob,
             gone=self._on_gone,
-            ledger=self._held.ledger if self._held else None,
+            ledger=self.held.ledger if self.held else None,
         )
         self._client = client
         client.on_drained(self._flow)
@@ -232,8 +234,8 @@ class Middlebox:
 
     def _on_gone(self, reason: str) -> None:
         self._client = None
-        if self._held:
-            self._held.gone()
+        if self.held:
+            self.held.gone()
         self._set_stall_timer(on=False)
         self._journal.event("client-gone", reason=reason)
         if self._monitor and not self._cleaner:
@@ -391,8 +393,8 @@ class Middlebox:
         reply = await monitor.relay(value, fds)
         if "error" not in reply:
             monitor.peer.passed.update(seen)
-            if self._held:
-                self._held.ledger.note_passed(monitor.peer.passed)
+            if self.held:
+                self.held.ledger.note_passed(monitor.peer.passed)
         self._reply(reply_bytes(reply))
 
     async def _verdict(self, monitor: Monitor, command: dict[str, Json]) -> Verdict:

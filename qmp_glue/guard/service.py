@@ -7,7 +7,8 @@ import contextlib
 import os
 import signal
 import socket
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,8 @@ from qmp_glue.guard.held import Held
 from qmp_glue.guard.listening import listen_at
 from qmp_glue.guard.proxy import Middlebox
 from qmp_glue.guard.record import GuardRecord
-from qmp_glue.guard.systemd import notify, watchdog_seconds
+from qmp_glue.guard.stored import Stored
+from qmp_glue.guard.systemd import has_store, notify, watchdog_seconds
 from qmp_glue.guard.verdicts import Judge
 
 __all__ = ["GuardOptions", "Outcome", "run"]
@@ -42,6 +44,8 @@ class GuardOptions:
     listen: MonitorAddress | None = None
     #: Descriptors systemd passed.
     listen_fds: tuple[int, ...] = ()
+    #: What systemd kept for the guard before this one, by name.
+    stored: Mapping[str, int] = field(default_factory=dict)
     #: Permissions of the socket.
     mode: int = 0o600
     #: Seconds between attempts to find QEMU again; None ends the guard with QEMU.
@@ -70,9 +74,8 @@ async def run(options: GuardOptions, judge: Judge, record: GuardRecord) -> Outco
         does not answer as QEMU does.
     """
     held = options.held
-    listener = (
-        held.listener if held else listen_at(options.listen, options.listen_fds, options.mode)
-    )
+    listener = held.listener if held else Stored.listener(options.stored)
+    listener = listener or listen_at(options.listen, options.listen_fds, options.mode)
     try:
         guard = _Guard(options, listener, judge, record)
         loop = asyncio.get_running_loop()
@@ -106,6 +109,7 @@ class _Guard:
     ) -> None:
         self._options = options
         self._record = record
+        self._listener = listener
         self._box = Middlebox(
             listener,
             judge,
@@ -164,25 +168,40 @@ class _Guard:
         assert options.qmp is not None
         self._name_other_monitors()
         pause = options.reconnect
+        stored = Stored.again(self._listener, options.stored)
         if pause is not None:
             # Clients may come and wait; that is all that is promised.
             self._waiting = "not met yet"
             notify(READY="1", STATUS=self._status)
         while True:
             try:
-                sock = await asyncio.to_thread(connect, options.qmp)
-                reason = await self._box.serve(sock, self._ready)
+                reason = await self._serve_found(options.qmp, stored)
             except GlueError as exc:
                 if pause is None:
                     raise
                 reason = str(exc)
                 if reason != self._waiting:
                     self._record.error("connect", reason=reason)
+            stored = None
             if pause is None or options.qmp.fd is not None:
                 return Outcome(reason, died=not self._box.shut_down)
             self._waiting = reason
             notify(STATUS=self._status)
             await asyncio.sleep(pause)
+
+    async def _serve_found(self, place: MonitorAddress, stored: Stored | None) -> str:
+        """Serve the QEMU at *place*, or the one that the guard before this one was connected to."""
+        if stored is None:
+            sock = await asyncio.to_thread(connect, place)
+            if not has_store():
+                return await self._box.serve(sock, self._ready)
+            stored = Stored.begin(self._listener, sock)
+        self._box.held = stored
+        try:
+            return await self._box.serve(stored.qmp, self._ready)
+        finally:
+            self._box.held = None
+            stored.end()
 
     @property
     def _status(self) -> str:

@@ -12,14 +12,17 @@ import random
 import select
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kit import ROOT
 from kit.emulator import guard_of, started
-from kit.guard import HOLE, listening, program, up, wait_for
+from kit.guard import HOLE, Q35, Vm, listening, program, running, up, wait_for
 from labkit.qmp import Client
 
 from planner.span import GIB, MIB, Span
@@ -231,3 +234,84 @@ def test_facts_are_kept() -> None:
     first.note(nonce="n")
     first.note(greeting="hello", nonce="m")
     assert Ledger(*made).notes() == {"nonce": "m", "greeting": "hello"}
+
+
+class Store:
+    """systemd's, as far as a service sees it."""
+
+    def __init__(self, path: Path) -> None:
+        self.fds: dict[str, int] = {}
+        self.path = path
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._sock.bind(str(path))
+        self._sock.settimeout(20)
+
+    def until(self, wanted: str) -> None:
+        """Take what the service says, up to a message that holds *wanted*."""
+        text = ""
+        while wanted not in text:
+            data, fds, _, _ = socket.recv_fds(self._sock, 4096, 4)
+            text = data.decode()
+            said = dict(line.split("=", 1) for line in text.splitlines())
+            if "FDSTORE" in said:
+                (self.fds[said["FDNAME"]],) = fds
+            elif "FDSTOREREMOVE" in said and said["FDNAME"] in self.fds:
+                os.close(self.fds.pop(said["FDNAME"]))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"NOTIFY_SOCKET": str(self.path), "FDSTORE": "16"}
+
+    def command(self, *words: object) -> list[str]:
+        """Return a command line that runs *words* with the descriptors from 3 on."""
+        script = (
+            "import os, sys\n"
+            f"held = {list(self.fds.values())}\n"
+            "high = [os.dup2(fd, 100 + at) for at, fd in enumerate(held)]\n"
+            "for at, fd in enumerate(high): os.dup2(fd, 3 + at); os.close(fd)\n"
+            f"os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str({len(self.fds)}),\n"
+            f"    LISTEN_FDNAMES={':'.join(self.fds)!r})\n"
+            "os.execv(sys.executable, [sys.executable, '-m', 'planner.cli', *sys.argv[1:]])\n"
+        )
+        return [sys.executable, "-c", script, *map(str, words)]
+
+    def close(self) -> None:
+        for fd in self.fds.values():
+            os.close(fd)
+        self._sock.close()
+
+
+@pytest.mark.qemu
+def test_systemd_keeps_what_a_killed_service_had(tmp_path: Path) -> None:
+    front = tmp_path / "front.sock"
+    store = Store(tmp_path / "notify")
+    with contextlib.closing(store), running(Vm(tmp_path, "qemu-system-x86_64", *Q35)) as vm:
+        words = ("guard", "--qmp", vm.qmp, "--listen", front, "--reconnect", "0.1")
+        with program(*words, environment=store.environment) as process:
+            store.until("STATUS=nothing judged")
+            with Client(front) as client:
+                store.until("FDNAME=guestmap-client")
+                assert client.command("query-name") == {"return": {}}
+                process.kill()
+                process.wait()
+                client.send(b'{"execute": "query-status", "id": "meanwhile"}')
+                again = subprocess.Popen(
+                    store.command(*words),
+                    cwd=ROOT,
+                    env={**os.environ, **store.environment},
+                    pass_fds=list(store.fds.values()),
+                )
+                try:
+                    told = json.loads(client.line())
+                    assert (told["id"], told["return"]["running"]) == ("meanwhile", False)
+                    assert client.command("query-name") == {"return": {}}
+                    client.sock.close()
+                    with Client(front) as other:
+                        assert other.command("query-name") == {"return": {}}
+                        vm.process.kill()
+                        assert other.ended()
+                    store.until("STATUS=waiting for QEMU: cannot reach")
+                    assert list(store.fds) == ["guestmap-listen"]
+                finally:
+                    again.terminate()
+                    assert again.wait(20) == 0
