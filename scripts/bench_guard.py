@@ -1,8 +1,9 @@
 """The guard's cost: round trips and events, direct, through socat and through the guard.
 
 All three ways lead to the same QEMU and are measured in turns, so that the machine's moods fall on
-each alike. Then pipelined throughput, the added time of a judged device_add, and memory after many
-commands.
+each alike; CPU time is what a busy machine does not change. Then pipelined throughput, the added
+time of a judged device_add (plugs of both kinds in turns), the first answer after a start, and
+memory after many commands.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from labkit.qmp import Client
 
 ROOT = Path(__file__).resolve().parent.parent
 MIB = 1 << 20
+#: QEMU's monitors.
+WAYS = ("direct", "behind", "inner", "source", "fresh")
 
 
 @contextmanager
@@ -112,24 +115,35 @@ def throughput(client: Client, count: int) -> float:
     return count / (time.perf_counter() - started)
 
 
-def plugs(client: Client, prefix: str, base: int, count: int) -> float:
-    """Return the median time of a device_add of memory with an address."""
-    times = []
+def plugs(clients: dict[str, Client], count: int) -> dict[str, list[float]]:
+    """Return the times of a device_add of memory with an address, in turns."""
+    times: dict[str, list[float]] = {way: [] for way in clients}
     for number in range(count):
-        name = f"{prefix}{number}"
-        client.command("object-add", qom_type="memory-backend-ram", id=f"m{name}", size=2 * MIB)
-        started = time.perf_counter()
-        reply = client.command(
-            "device_add",
-            driver="pc-dimm",
-            id=name,
-            memdev=f"m{name}",
-            addr=base + number * 2 * MIB,
-        )
-        times.append(time.perf_counter() - started)
-        if "error" in reply:
-            raise SystemExit(str(reply))
-    return quantiles(times)[0]
+        for at, (way, client) in enumerate(clients.items()):
+            name = f"{way}{number}"
+            client.command("object-add", qom_type="memory-backend-ram", id=f"m{name}", size=2 * MIB)
+            base = (4 + at) << 30
+            plug = {"driver": "pc-dimm", "id": name, "memdev": f"m{name}"}
+            started = time.perf_counter()
+            reply = client.command("device_add", **plug, addr=base + number * 2 * MIB)
+            times[way].append(time.perf_counter() - started)
+            if "error" in reply:
+                raise SystemExit(str(reply))
+    return times
+
+
+def cpu(pid: int) -> float:
+    """Return the CPU time of a process and of the children it has waited for, in µs."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") * 1e6
+
+
+def first_answer(qmp: Path, front: Path) -> float:
+    """Return the seconds from a guard's start to its first answer."""
+    started = time.perf_counter()
+    with guard(qmp, front) as _, Client(front) as client:
+        client.command("query-name")
+        return time.perf_counter() - started
 
 
 def show(title: str, times: dict[str, list[float]]) -> None:
@@ -154,7 +168,7 @@ def main() -> None:
             "0x0000000200000000 0x00000002ffffffff reserved\n",
             encoding="ascii",
         )
-        sockets = {way: folder / f"{way}.sock" for way in ("direct", "behind", "inner", "source")}
+        sockets = {way: folder / f"{way}.sock" for way in WAYS}
         command = ["qemu-system-x86_64", "-M", "q35", "-m", "128M,slots=256,maxmem=64G", "-S"]
         command += ["-display", "none", "-nodefaults"]
         for path in sockets.values():
@@ -163,7 +177,7 @@ def main() -> None:
         for path in sockets.values():
             wait_for(path)
         relay, front = folder / "socat.sock", folder / "guard.sock"
-        stack.enter_context(
+        relaying = stack.enter_context(
             process("socat", f"UNIX-LISTEN:{relay},fork", f"UNIX-CONNECT:{sockets['behind']}")
         )
         wait_for(relay)
@@ -175,7 +189,15 @@ def main() -> None:
             "guard": Client(front),
         }
         source = Client(sockets["source"])
+        # The relay's work is its fork's.
+        pids = {"socat": children(relaying.pid)[0], "guard": guarding.made.pid}  # type: ignore[attr-defined]
+        before_cpu = {way: cpu(pid) for way, pid in pids.items()}
         show("query-status, one at a time", round_trips(clients, options.count))
+        spent = {way: (cpu(pid) - before_cpu[way]) / options.count for way, pid in pids.items()}
+        print(
+            f"CPU time a round trip: socat {spent['socat']:.0f} µs, guard {spent['guard']:.0f} µs,"
+            f" {spent['guard'] / max(spent['socat'], 1):.2f} ×"
+        )
         show(
             "an event, from the command that causes it", events(clients, source, options.count // 5)
         )
@@ -183,12 +205,14 @@ def main() -> None:
         rates = {way: throughput(client, options.count) for way, client in clients.items()}
         for way, rate in rates.items():
             print(f"  {way:<7} {rate:7.0f} commands/s   {rate / rates['direct']:.2f} × direct")
-        first = plugs(clients["guard"], "a", 4 << 30, 60)
-        direct = plugs(clients["direct"], "b", 5 << 30, 60)
+        both = plugs({"direct": clients["direct"], "guard": clients["guard"]}, 60)
+        direct, judged_us = (quantiles(both[way])[0] for way in ("direct", "guard"))
         print(
-            f"device_add of memory: {direct:.0f} µs unjudged, {first:.0f} µs judged,"
-            f" {first / direct:.2f} ×"
+            f"device_add of memory: {direct:.0f} µs unjudged, {judged_us:.0f} µs judged,"
+            f" {judged_us / direct:.2f} ×"
         )
+        starts = sorted(first_answer(sockets["fresh"], folder / "fresh.guard") for _ in range(5))
+        print(f"first answer after a start: {starts[2]:.3f} s")
         pid = guarding.made.pid  # type: ignore[attr-defined]
         before = resident(pid)
         throughput(clients["guard"], options.many)
@@ -199,6 +223,11 @@ def main() -> None:
         )
         for client in (*clients.values(), source):
             client.sock.close()
+
+
+def children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(each) for each in text.split()]
 
 
 def resident(pid: int) -> int:

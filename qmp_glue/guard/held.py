@@ -42,6 +42,8 @@ class Held:
         self.qemu = qemu
         #: Whether it was started for the guard, and ends with it.
         self.started = started
+        #: Whether the holder is gone; another guard may be at its place already.
+        self.orphaned = False
         self._control = socket.socket(fileno=fds["control"])
         self._status: asyncio.Future[int] | None = None
 
@@ -72,6 +74,7 @@ class Held:
                     loop.remove_reader(self._control)
                     # As when a guard without a holder dies: QEMU runs on.
                     self.started = False
+                    self.orphaned = True
                     lost.cancel()
                 self._take(word)
 

@@ -99,7 +99,7 @@ async def run(options: GuardOptions, judge: Judge, record: GuardRecord) -> Outco
             record.metrics.refresh()
     finally:
         listener.close()
-        if options.listen and options.listen.path:
+        if options.listen and options.listen.path and not (held and held.orphaned):
             Path(options.listen.path).unlink(missing_ok=True)
 
 

@@ -247,7 +247,10 @@ def test_another_guard_takes_over(tmp_path: Path) -> None:
             with Client(path) as client:
                 client.command("query-name")
                 found = subprocess.run(
-                    ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
+                    ["pgrep", "-P", str(process.pid), "qemu"],
+                    capture_output=True,
+                    text=True,
+                    check=True,
                 )
                 pid = int(found.stdout)
                 process.kill()
