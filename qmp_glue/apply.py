@@ -23,6 +23,7 @@ from qmp_glue.addresses import MonitorAddress
 from qmp_glue.asks import Asks
 from qmp_glue.errors import CommandError
 from qmp_glue.live import at_monitor
+from qmp_glue.onlining import unplugged
 from qmp_glue.reading import read_map
 
 __all__ = ["Planned", "apply_plan", "verify_plan"]
@@ -42,12 +43,18 @@ class Planned:
     doorbell: Span | None
 
 
-def verify_plan(planned: Planned, address: MonitorAddress) -> list[Finding]:
+def verify_plan(planned: Planned, address: MonitorAddress, *, asked: bool = False) -> list[Finding]:
     """Compare a running QEMU with a plan.
 
+    :param asked: whether the guest itself is asked besides; else QEMU tells what it knows of it.
     :raise GlueError: nobody answers there.
     """
-    return at_monitor(address, lambda asks: _verify(asks, planned))
+
+    async def job(asks: Asks) -> list[Finding]:
+        found = await _verify(asks, planned)
+        return found if asked else [*found, *await unplugged(asks)]
+
+    return at_monitor(address, job)
 
 
 async def _verify(session: Asks, planned: Planned) -> list[Finding]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Parsed",
+    "agent",
     "as_one",
     "color",
     "device",
@@ -193,6 +194,13 @@ def qmp(*alias: str, required: bool = False, reading: bool = True) -> Callable[[
     )
 
 
+agent = click.option(
+    "--agent",
+    type=monitor,
+    metavar="SOCKET",
+    shell_complete=complete.monitors,
+    help="The socket of the guest's agent (qemu-ga): ask the guest itself.",
+)
 model = click.option(
     "--model", is_flag=True, help="Take the map from the machine tables; start no QEMU."
 )

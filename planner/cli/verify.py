@@ -13,6 +13,7 @@ from planner.cli.planfile import OpenPlan, open_plan
 from planner.findings import Finding
 from qmp_glue.addresses import MonitorAddress
 from qmp_glue.apply import Planned, verify_plan
+from qmp_glue.onlining import verify_pieces
 
 __all__ = ["command", "plan_target", "report"]
 
@@ -61,20 +62,32 @@ def report(
 @click.command("verify", cls=Command)
 @options.plan_file()
 @options.qmp(required=True)
+@options.agent
 @options.json
 @options.color
-def command(plan: str, qmp: MonitorAddress, *, as_json: bool, color: bool) -> int:
+def command(
+    plan: str, qmp: MonitorAddress, agent: MonitorAddress | None, *, as_json: bool, color: bool
+) -> int:
     """Compare the real map of a QEMU, paused or running, with a plan.
+
+    With the guest's agent also what the guest makes of it: memory that is offline or absent there.
 
     \b
     Example:
       guestmap verify plan.json --qmp unix:vm.sock
+      guestmap verify plan.json --qmp unix:vm.sock --agent agent.sock
     """
     opened, target = plan_target(plan)
+
+    def work() -> list[Finding]:
+        found = verify_plan(target, qmp, asked=agent is not None)
+        return found + (verify_pieces(target.request, qmp, agent) if agent else [])
+
     return report(
         opened,
-        lambda: verify_plan(target, qmp),
-        "verified: QEMU's real map is the plan's",
+        work,
+        "verified: QEMU's real map is the plan's"
+        + (", and the guest uses its memory" if agent else ""),
         as_json=as_json,
         color=color,
     )
