@@ -285,6 +285,7 @@ def test_what_goes_around_the_guard_is_refused_always(
         {"execute": "netdev_add", "arguments": {"type": "user", "id": "n"}},
         device_add(driver="virtio-net-pci", romfile="", netdev="n"),
         device_add(driver="usb-kbd", bus="usb0.0", port="1"),
+        device_add(driver="virtio-blk", drive="b0"),
     ],
 )
 def test_the_harmless_neighbours_pass(root: Path, command: dict[str, Any]) -> None:
