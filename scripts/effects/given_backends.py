@@ -108,9 +108,8 @@ def property_cases() -> Iterator[tuple[str, Experiment]]:
         if path == "/objects/new":
             before.extend(object_case(kind)[1])
         elif path.endswith("/new"):
-            before.append(
-                ("device_add", next(device_cases(kind))[2][0 if "usb" not in kind else 2])
-            )
+            _, _, choices = next(device_cases(kind, pci="usb" not in kind))
+            before.append(("device_add", choices[0]))
         yield name, (before, [("qom-set", {"path": path, "property": member, "value": value})])
 
 

@@ -21,10 +21,13 @@ _DEVICE: Final[Sequence[tuple[str, Mapping[str, object]]]] = (
     ("ivshmem-plain", {"memdev": "s0"}),
     ("ivshmem-doorbell", {"chardev": "c1"}),
     ("cxl-type3", {"volatile-memdev": "m0", "sn": 1}),
-    ("virtio-blk-*", {"drive": "b0"}),
+    ("virtio-blk*", {"drive": "b0"}),
     ("virtio-crypto-pci", {"cryptodev": "cry0"}),
-    ("virtio-sound-pci", {"audiodev": "a0"}),
-    ("virtio-9p-*", {"fsdev": "fs0", "mount_tag": "t"}),
+    ("virtio-sound*", {"audiodev": "a0"}),
+    ("[Aa][Cc]97", {"audiodev": "a0"}),
+    ("[Ee][Ss]1370", {"audiodev": "a0"}),
+    ("usb-audio", {"audiodev": "a0"}),
+    ("virtio-9p*", {"fsdev": "fs0", "mount_tag": "t"}),
     ("scsi-hd", {"drive": "b0", "bus": "scsi0.0"}),
     ("scsi-cd", {"bus": "scsi0.0"}),
     ("scsi-block", {"drive": "b0", "bus": "scsi0.0"}),
@@ -38,7 +41,7 @@ _DEVICE: Final[Sequence[tuple[str, Mapping[str, object]]]] = (
     ("virtconsole", {"chardev": "c1"}),
     ("virtserialport", {"chardev": "c1", "nr": 3}),
     ("nvme-ns", {"drive": "b0", "bus": "nvme0", "nsid": 1}),
-    ("nvme", {"serial": 2}),
+    ("nvme", {"serial": "2"}),
     ("pci-serial*", {"chardev": "c1"}),
     ("pci-ipmi*", {"bmc": "bmc0"}),
     ("ctucan_pci", {"canbus0": "can0"}),
@@ -46,6 +49,9 @@ _DEVICE: Final[Sequence[tuple[str, Mapping[str, object]]]] = (
     ("mioe3680_pci", {"canbus1": "can0"}),
     ("pcm3680_pci", {"canbus1": "can0"}),
     ("pxb*", {"bus_nr": 32, "bus": "pcie.0"}),
+    ("vhost-user-fs-*", {"chardev": "vu0", "tag": "t"}),
+    ("vhost-user-test-device-pci", {"chardev": "vu0", "virtio-id": 4}),
+    ("vhost-user-*", {"chardev": "vu0"}),
     ("vhost-vdpa-device*", {"vhostdev": "/dev/vhost-vdpa-0"}),
     ("vhost-vsock-*", {"guest-cid": 3}),
     ("vfio-pci*", {"sysfsdev": "sys/0000:01:00.0"}),
@@ -91,18 +97,22 @@ _BUSES: Final[Sequence[Mapping[str, object]]] = (
 )
 
 
-def device_cases(driver: str) -> Iterator[tuple[str, Sequence[Command], list[dict[str, object]]]]:
+def device_cases(
+    driver: str, *, pci: bool
+) -> Iterator[tuple[str, Sequence[Command], list[dict[str, object]]]]:
     """Yield a name, what comes in front, and arguments, of which the first QEMU takes count."""
     first = _DEVICE_BEFORE.get(driver)
     before = [("device_add", first)] if first else []
     fewest = next((given for known, given in _DEVICE if fnmatchcase(driver, known)), {})
-    yield driver, before, _choices(driver, fewest)
+    yield driver, before, _choices(driver, fewest, pci=pci)
     for known, given in _DEVICE_MORE:
         if known == driver:
+            if "iommufd" in given:
+                before = [*before, ("object-add", {"qom-type": "iommufd", "id": "iommufd0"})]
             told = ",".join([driver, *(f"{key}={value}" for key, value in given.items())])
-            yield told, before, _choices(driver, {**fewest, **given})
+            yield told, before, _choices(driver, {**fewest, **given}, pci=pci)
 
 
-def _choices(driver: str, arguments: Mapping[str, object]) -> list[dict[str, object]]:
-    buses = ({},) if "bus" in arguments or driver.endswith("-cpu") else _BUSES
+def _choices(driver: str, arguments: Mapping[str, object], *, pci: bool) -> list[dict[str, object]]:
+    buses = _BUSES if pci and "bus" not in arguments else ({},)
     return [{"driver": driver, "id": "new", **arguments, **bus} for bus in buses]

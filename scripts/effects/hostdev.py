@@ -5,13 +5,13 @@ No machine needs to have VFIO for that, and none of its devices is touched.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-__all__ = ["HOST_DEVICES", "in_private_dev"]
+__all__ = ["HOST_DEVICES", "NoNamespaceError", "private_dev"]
 
 #: What vfio-pci opens for a group, or with an iommufd; and a vDPA device.
 HOST_DEVICES = tuple(
@@ -19,38 +19,44 @@ HOST_DEVICES = tuple(
     for name in ("vfio/vfio", "vfio/5", "vfio/devices/vfio0", "iommu", "vhost-vdpa-0")
 )
 _KEPT = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "net", "kvm")
-_MARK = "GUARD_EFFECTS_DEV"
+#: From sched.h.
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
 
 
-def in_private_dev() -> None:
-    """Go on in a mount namespace of its own with such a /dev.
+class NoNamespaceError(Exception):
+    """This machine lets nobody have a mount namespace."""
 
-    :raise SystemExit: this machine lets nobody have one.
+
+def private_dev() -> None:
+    """Give this process a mount namespace with such a /dev; it has one thread only.
+
+    :raise NoNamespaceError: it cannot have one.
     """
-    if os.environ.get(_MARK) != "1":
-        flags = ["-m"] if os.geteuid() == 0 else ["-U", "-r", "-m"]
-        if subprocess.run(["unshare", *flags, "true"], check=False, capture_output=True).returncode:
-            sys.exit("guard-effects: needs a mount namespace of its own (unshare -m)")
-        os.environ[_MARK] = "1"
-        os.execvp("unshare", ["unshare", *flags, sys.executable, *sys.argv])
-    folder = Path(tempfile.mkdtemp(prefix="guard-effects-dev-"))
-    _mount("-t", "tmpfs", "tmpfs", str(folder))
-    for name in _KEPT:
-        old, new = Path("/dev", name), folder / name
-        if not old.exists():
-            continue
-        if old.is_dir():
-            new.mkdir()
-        else:
-            new.touch()
-        _mount("--rbind", str(old), str(new))
-    (folder / "fd").symlink_to("/proc/self/fd")
-    for device in HOST_DEVICES:
-        path = folder / device.relative_to("/dev")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    _mount("--rbind", str(folder), "/dev")
+    user, group = os.geteuid(), os.getegid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNS if user == 0 else _CLONE_NEWUSER | _CLONE_NEWNS):
+        raise NoNamespaceError(f"no mount namespace: {os.strerror(ctypes.get_errno())}")
+    if user:
+        Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+        Path("/proc/self/uid_map").write_text(f"0 {user} 1", encoding="ascii")
+        Path("/proc/self/gid_map").write_text(f"0 {group} 1", encoding="ascii")
+    _mount("--make-rprivate", "/")
+    with tempfile.TemporaryDirectory(prefix="guard-effects-dev-") as name:
+        folder = Path(name)
+        _mount("-t", "tmpfs", "tmpfs", name)
+        for kept in _KEPT:
+            old, new = Path("/dev", kept), folder / kept
+            if old.exists():
+                new.mkdir() if old.is_dir() else new.touch()
+                _mount("--rbind", str(old), str(new))
+        (folder / "fd").symlink_to("/proc/self/fd")
+        for device in HOST_DEVICES:
+            path = folder / device.relative_to("/dev")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        _mount("--rbind", name, "/dev")
+        _mount("--lazy", name, program="umount")
 
 
-def _mount(*words: str) -> None:
-    subprocess.run(["mount", *words], check=True)
+def _mount(*words: str, program: str = "mount") -> None:
+    subprocess.run([program, *words], check=True)

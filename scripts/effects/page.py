@@ -28,7 +28,7 @@ _HEAD = """\
 
 What `guestmap guard` does with each name QEMU knows, and what that name did when it was given to a
 shadow QEMU of each version (q35 and virt) with few arguments. *harmless* passes, *judged* depends
-on arguments and map, *refused* never passes. A name that stands nowhere is refused.
+on arguments and map, *refused* never passes. A name that stands in no table is refused.
 
 | seen | means |
 |---|---|
@@ -76,7 +76,7 @@ def _table(table: str, records: Sequence[Record]) -> Iterator[str]:
     for record in records:
         # Experiments with one argument more are rows of their own.
         for each, name in record.outcomes:
-            if each == table and "," in name:
+            if each == table and "=" in name:
                 labels = [other.label(table, name) or "–" for other in records]
                 key = ("", "with an argument", *labels)
                 if name not in rows.setdefault(key, []):

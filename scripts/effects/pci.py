@@ -19,7 +19,7 @@ class QtestLine:
     """The line protocol of system/qtest.c (QEMU 10.0): one request, one ``OK``."""
 
     def __init__(self, sock: socket.socket) -> None:
-        sock.settimeout(5.0)
+        sock.settimeout(20.0)
         self._sock = sock
         self._file = sock.makefile("rw")
 

@@ -52,7 +52,7 @@ class Record:
     def names(self, table: str) -> Iterator[str]:
         """Yield the names of a table, without experiments that only add an argument."""
         for each, name in self.outcomes:
-            if each == table and "," not in name:
+            if each == table and "=" not in name:
                 yield name
 
     def write(self, folder: Path = FOLDER) -> None:

@@ -33,6 +33,7 @@ _COMMON = """
 -chardev socket,id=c0,path=c0,server=on,wait=off
 -chardev null,id=c1
 -chardev null,id=c2
+-chardev socket,id=vu0,path=vhost
 -audiodev none,id=a0
 -fsdev local,id=fs0,path=.,security_model=none
 -chardev ringbuf,id=ring0

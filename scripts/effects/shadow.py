@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from effects.pci import Pci, QtestLine
+from effects.vhost import VhostBackend
 from planner.region import Kind
 from qmp_glue.errors import GarbageError
 from qmp_glue.mtree import parse_mtree
@@ -31,7 +32,7 @@ from qmp_glue.mtree import parse_mtree
 __all__ = ["Effect", "Seen", "Shadow", "ShadowDiedError", "effects_between"]
 
 #: Seconds for one answer; a command that blocks QEMU longer (it waits for a peer) ends the shadow.
-PATIENCE = 5.0
+PATIENCE = 20.0
 #: Seconds in which a monitor greets or answers.
 GREETING = 0.05
 #: What VFIO maps (hw/vfio/listener.c ``vfio_listener_skipped_section()``, QEMU 10.0).
@@ -128,6 +129,8 @@ class Shadow:
             *(qtest_words if qtest else ()),
             *words,
         ]
+        # A socket chardev connects at once.
+        self._vhost = VhostBackend(folder / "vhost")
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in close()
         self.process = subprocess.Popen(
             command,
@@ -136,14 +139,13 @@ class Shadow:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
-            start_new_session=True,
         )
         theirs.close()
         line_theirs.close()
         self._sock, self._rest, self._line = ours, b"", QtestLine(line)
         ours.settimeout(PATIENCE)
         try:
-            greeting = self._message(4 * PATIENCE)["QMP"]["version"]["qemu"]
+            greeting = self._message(2 * PATIENCE)["QMP"]["version"]["qemu"]
             self.version = f"{greeting['major']}.{greeting['minor']}"
             self.ask("qmp_capabilities")
             self.pci = Pci(self._line, _ecam(self.human("info mtree -f"))) if qtest else None
@@ -165,6 +167,7 @@ class Shadow:
         self.process.kill()
         self.process.wait()
         self._errors.close()
+        self._vhost.close()
 
     def _message(self, patience: float = PATIENCE) -> dict[str, Any]:
         end = time.monotonic() + patience

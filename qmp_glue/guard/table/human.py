@@ -22,11 +22,10 @@ TABLE: Final = Table(
             Class.HARMLESS,
             "disks and their jobs",
             """
-            block_job_cancel block_job_complete block_job_pause block_job_resume
-            block_job_set_speed block_resize block_set_io_throttle block_stream change commit
-            drive_add drive_backup drive_del drive_mirror eject nbd_server_add nbd_server_remove
-            nbd_server_stop qemu-io snapshot_blkdev snapshot_blkdev_internal
-            snapshot_delete_blkdev_internal
+            block_job_cancel block_job_complete block_job_pause block_job_resume block_job_set_speed
+            block_resize block_set_io_throttle block_stream change commit drive_add drive_backup
+            drive_del drive_mirror eject nbd_server_add nbd_server_remove nbd_server_stop qemu-io
+            snapshot_blkdev snapshot_blkdev_internal snapshot_delete_blkdev_internal
             """,
         ),
         Group(
@@ -34,9 +33,9 @@ TABLE: Final = Table(
             "the guest runs, stops or is poked; its map stays",
             """
             announce_self balloon boot_set c calc_dirty_rate cancel_vcpu_dirty_limit cont mce
-            mouse_button mouse_move mouse_set nmi one-insn-per-tb pcie_aer_inject_error
-            rtc-reset-reinjection s sendkey set_link set_vcpu_dirty_limit singlestep stop
-            system_powerdown system_reset system_wakeup watchdog_action xen-event-inject
+            mouse_button mouse_move mouse_set nmi one-insn-per-tb pcie_aer_inject_error s sendkey
+            set_link set_vcpu_dirty_limit singlestep stop system_powerdown system_reset
+            system_wakeup watchdog_action xen-event-inject
             """,
         ),
         Group(
@@ -44,7 +43,7 @@ TABLE: Final = Table(
             "takes away, or changes no address",
             """
             chardev-remove chardev-send-break device_del hostfwd_remove netdev_del object_del
-            ringbuf_write sync-profile trace-event trace-file
+            ringbuf_write sync-profile trace-event
             """,
         ),
         Group(Class.HARMLESS, "displays", "client_migrate_info expire_password set_password"),
@@ -52,8 +51,7 @@ TABLE: Final = Table(
             Class.HARMLESS,
             "writes a file",
             """
-            dump-guest-memory dumpdtb log logfile memsave pmemsave screendump stopcapture
-            wavcapture
+            dump-guest-memory dumpdtb log logfile memsave pmemsave screendump stopcapture wavcapture
             """,
         ),
         Group(

@@ -14,8 +14,7 @@ TABLE: Final = Table(
             Class.HARMLESS,
             "carries packets",
             """
-            af-xdp bridge hubport l2tpv3 netmap none passt tap user vde vhost-user vmnet-bridged
-            vmnet-host vmnet-shared
+            af-xdp bridge hubport l2tpv3 netmap none passt tap user vde vhost-user
             """,
         ),
         Group(Class.JUDGED, "assigns a host's vDPA device", "vhost-vdpa", Judge.ASSIGN),

@@ -60,7 +60,7 @@ class Judge(StrEnum):
     STATE = "state"
     #: Its mode may be cpr-exec, which makes QEMU another program.
     MIGRATE = "migrate"
-    #: A connection that is handed over: for a display, or for what else?
+    #: A connection that is handed over or cut: a display's, a disk's, or the guard's own?
     CLIENT = "client"
     #: A way to memory and monitor past the guard: refused, and named where a QEMU starts with it.
     MONITOR = "monitor"
