@@ -13,7 +13,7 @@ from planner.cli import options
 from planner.cli.complete import findings
 from planner.cli.exits import Command, Exit, FailedError
 from planner.cli.output import print_json, say, tell
-from planner.cli.sources import read_pieces
+from planner.cli.sources import read_log
 from planner.draw.paint import Paint, painter
 from planner.findings import CODES, span_json
 from planner.text.words import nearest
@@ -120,7 +120,7 @@ def _log(what: str, hosts: tuple[str, ...], *, as_json: bool, color: bool) -> Ex
     from planner.host.read import read_host  # noqa: PLC0415
 
     profiles = [read_host(path) for path in hosts]
-    symptoms: list[Symptom] = recognise(read_pieces(what), profiles)
+    symptoms: list[Symptom] = recognise(read_log(what), profiles)
     if as_json:
         print_json(
             {"format": "guestmap/explain", "version": 1, "symptoms": [*map(_json, symptoms)]}

@@ -15,7 +15,7 @@ _SCHEMAS = {"layout": layout_schema, "host": profile_schema}
 
 
 @click.command("schema", cls=Command)
-@click.argument("kind", type=click.Choice([*_SCHEMAS]), default="layout")
+@click.argument("kind", type=click.Choice([*_SCHEMAS]), default="layout", metavar="[layout|host]")
 def command(kind: str) -> None:
     """Print the JSON Schema (draft-07) of a layout, or of a host profile.
 

@@ -7,15 +7,13 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from planner.cli.exits import FailedError
 from planner.documents.map import DocumentError
 from planner.findings import About, Finding
 from planner.layout.model import Silence
-from planner.text.read import MOST_BYTES, checked_length, read_file
+from planner.text.read import MOST_BYTES, checked_length, read_file, read_pieces
 
 if TYPE_CHECKING:
     from planner.text.fields import Record
@@ -26,7 +24,7 @@ __all__ = [
     "looks_like_profile",
     "read_bytes",
     "read_document",
-    "read_pieces",
+    "read_log",
     "table_of",
 ]
 
@@ -69,16 +67,15 @@ def read_document(data: bytes, name: str, read: Callable[[dict[str, Any]], _T]) 
         raise FailedError(f"{name}: {error}") from error
 
 
-def read_pieces(path: str) -> Iterator[str]:
+def read_log(path: str) -> Iterator[str]:
     """Yield a text of any length piece by piece; what is no UTF-8 in it is replaced.
 
     :raise FailedError: it cannot be read.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     try:
-        with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as file:
-            while data := file.read(_PIECE_BYTES):
-                yield decoder.decode(data)
+        stdin = iter(lambda: sys.stdin.buffer.read(_PIECE_BYTES), b"")
+        yield from map(decoder.decode, stdin if path == "-" else read_pieces(path))
     except OSError as error:
         raise FailedError(f"{path} cannot be read: {error.strerror}") from error
     yield decoder.decode(b"", final=True)

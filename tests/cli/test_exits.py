@@ -12,8 +12,7 @@ from pkgutil import walk_packages
 
 import click
 import pytest
-from click.testing import CliRunner
-from kit import ROOT
+from kit import ROOT, cli_runner
 
 import planner
 import qmp_glue
@@ -86,7 +85,7 @@ def test_every_command_ends_by_the_table(name: str) -> None:
     ],
 )
 def test_a_qemu_that_fails_is_told_in_one_way(words: list[str]) -> None:
-    result = CliRunner().invoke(group, words)
+    result = cli_runner().invoke(group, words)
     assert result.exit_code == Exit.UNREACHABLE
     assert result.stderr == (
         "Error: no-such-qemu: no such program, or it may not be executed\n"
@@ -104,7 +103,7 @@ def test_a_qemu_that_fails_is_told_in_one_way(words: list[str]) -> None:
     ],
 )
 def test_a_monitor_that_is_not_there_is_told_in_one_way(words: list[str], tmp_path: Path) -> None:
-    result = CliRunner().invoke(group, [*words, f"unix:{tmp_path}/none"])
+    result = cli_runner().invoke(group, [*words, f"unix:{tmp_path}/none"])
     assert result.exit_code == Exit.UNREACHABLE
     assert result.stderr == (
         f"Error: cannot reach QEMU at unix:{tmp_path}/none: No such file or directory\n"

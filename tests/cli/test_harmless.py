@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
+from kit import cli_runner
 from kit.fake_qemu import fake
 
 from planner.cli import COMMANDS, group, output
@@ -100,7 +100,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     text = program.read_text().replace("unsupported machine type\\n", "%s")
     program.with_name("qemu-system-evil").write_text(text.replace("%s", ascii(EVIL)[1:-1]))
     program.with_name("qemu-system-evil").chmod(0o755)
-    CliRunner().invoke(group, ["plan", "guest.yaml", "-o", "plan.json"])
+    cli_runner().invoke(group, ["plan", "guest.yaml", "-o", "plan.json"])
     plan = json.loads(Path("plan.json").read_text())
     plan["sources"] = dict.fromkeys(plan["sources"], EVIL)
     Path("plan.json").write_text(json.dumps(plan))
@@ -145,7 +145,7 @@ def test_every_command_is_tried() -> None:
 @pytest.mark.parametrize("words", ["host host.yaml", "plan guest.yaml", "show host.yaml"])
 @pytest.mark.usefixtures("folder")
 def test_json_is_harmless_and_means_what_it_meant(words: str) -> None:
-    said = CliRunner().invoke(group, [*shlex.split(words), "--json"]).stdout
+    said = cli_runner().invoke(group, [*shlex.split(words), "--json"]).stdout
     assert said.replace("\n", "").isprintable()
     assert EVIL in str(json.loads(said)) or ascii(EVIL)[1:-1] in str(json.loads(said))
 

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from kit import cli_runner
 
 from planner.cli import group
 from qmp_glue.addresses import MonitorAddress, connect, parse_monitor
@@ -78,7 +78,7 @@ def test_a_monitor_of_libvirts_is_only_read() -> None:
     ],
 )
 def test_what_changes_a_guest_refuses_libvirts_monitor(words: tuple[str, ...]) -> None:
-    result = CliRunner().invoke(group, words)
+    result = cli_runner().invoke(group, words)
     assert result.exit_code == 2
     told = " ".join(result.stderr.split())
     assert "'libvirt:web' is a monitor that libvirt holds: QEMU is only read there" in told

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from kit import cli_runner
 from kit.guard import Vm, running
 from kit.real import code_of, guestmap
 
@@ -66,7 +67,7 @@ def domain(virsh: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def run(*args: object) -> Result:
-    return CliRunner().invoke(group, [*map(str, args)])
+    return cli_runner().invoke(group, [*map(str, args)])
 
 
 @pytest.mark.qemu

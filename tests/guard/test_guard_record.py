@@ -7,6 +7,7 @@ import json
 import os
 import select
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def test_a_cut_line_does_not_spoil_the_next(tmp_path: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))\n"
         "record.event('four')\n"
     )
-    subprocess.run(["python3", "-c", script, log], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script, log], check=True, timeout=60)
     one, two, lost, four = log.read_text().splitlines()
     assert json.loads(one)["event"] == "one"
     assert len(two) < 60
