@@ -49,6 +49,7 @@ def command(
     hosts: tuple[str, ...],
     scope: Scope,
     steer: bool,
+    elsewhere: bool,
     dry_run: bool,
     as_json: bool,
 ) -> Exit:
@@ -67,7 +68,7 @@ def command(
     """
     wanted = [_spelled(each, "driver") for each in devices]
     made = [_spelled(each, "qom-type") for each in objects]
-    policy = PolicyOptions(hosts=hosts or ("/sys",), scope=scope, steer=steer)
+    policy = PolicyOptions(hosts=hosts or ("/sys",), scope=scope, steer=steer, elsewhere=elsewhere)
 
     results: list[Hotplug] = []
 

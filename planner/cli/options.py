@@ -164,7 +164,7 @@ def scope(unset: str = "", default: str | None = None) -> Callable[[_F], _F]:
 
 
 def judging(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--host``, ``--scope`` and ``--steer``: whose facts judge a hotplug, how strictly.
+    """Add ``--host``, ``--scope``, ``--steer`` and ``--elsewhere``: by what a hotplug is judged.
 
     Memory must suit every host; a host device is looked up on the first.
     """
@@ -173,7 +173,14 @@ def judging(function: Callable[..., Any]) -> Callable[..., Any]:
         default=True,
         help="Choose a safe address where QEMU's own would collide; or refuse.",
     )
-    return _group(hosts("this host"), scope(default=Scope.ASSIGNED.value), steer)(function)
+    elsewhere = click.option(
+        "--elsewhere",
+        is_flag=True,
+        help="QEMU runs where its process is not seen: take the devices it names for all it has.",
+    )
+    return _group(hosts("this host"), scope(default=Scope.ASSIGNED.value), steer, elsewhere)(
+        function
+    )
 
 
 #: Where a monitor is, to be connected to or listened at.

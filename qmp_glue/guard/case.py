@@ -10,7 +10,7 @@ from typing import Any
 from planner.host.profile import Scope
 from planner.judge.forbidden import Binding
 from qmp_glue.asks import COMMAND_SECONDS, Asks
-from qmp_glue.guard.assigned import Assigned, UnknownDeviceError, assigned_now
+from qmp_glue.guard.assigned import Assigned, UnknownDeviceError, asked_for, assigned_now
 from qmp_glue.guard.facts import Live, host_binding, read_live
 from qmp_glue.guard.identity import qemu_pid
 from qmp_glue.guard.table import questions
@@ -35,6 +35,9 @@ class PolicyOptions:
     fail_open: bool = False
     #: Let ``migrate`` make QEMU another program (mode cpr-exec).
     allow_exec: bool = False
+    #: QEMU's process is not to be seen, on another machine or behind a relay: the host devices it
+    #: names are all it has. A vDPA backend of its command line is then missed, which has no name.
+    elsewhere: bool = False
     #: Where device links are looked up.
     sysfs: Path = Path("/sys")
     #: Sockets of the guard's own, whose places QEMU may not take.
@@ -133,7 +136,10 @@ class Case:
         """
         if self._assigned is None:
             peer = await self.qemu()
-            self._assigned = await assigned_now(self.asks, peer.pid, self.options.sysfs)
+            if peer.pid is None and self.options.elsewhere:
+                self._assigned = await asked_for(self.asks, self.options.sysfs)
+            else:
+                self._assigned = await assigned_now(self.asks, peer.pid, self.options.sysfs)
         return self._assigned
 
     async def unbound(self) -> bool:

@@ -18,9 +18,12 @@ _START_SECONDS = 20.0
 
 
 def guard_command(qmp: Path, listen: Path, facts: Path | None) -> list[str]:
-    """Return the words a person would type; without *facts* the guard reads this host's."""
+    """Return the words a person would type; without *facts* the guard is where QEMU is.
+
+    With them it is outside the machine that QEMU runs in, whose processes it does not see.
+    """
     command = ["guestmap", "guard", "--qmp", f"unix:{qmp}", "--listen", f"unix:{listen}"]
-    return [*command, *(("--host", str(facts)) if facts else ())]
+    return [*command, *(("--host", str(facts), "--elsewhere") if facts else ())]
 
 
 @contextmanager

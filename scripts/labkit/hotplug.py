@@ -61,7 +61,9 @@ def play(bench: Bench, facts: Path, scene: Scene) -> Outcome:
     """
     outcome = Outcome(scene)
     bench.start(list(scene.argv))
-    policy = Policy(PolicyOptions(hosts=(str(facts),), steer=False, sysfs=facts / "sys"))
+    # The judge stands outside the machine that this QEMU runs in.
+    options = PolicyOptions(hosts=(str(facts),), steer=False, elsewhere=True, sysfs=facts / "sys")
+    policy = Policy(options)
     with Client(bench.socket) as client:
         for step in scene.steps:
             verdict = _judge(policy, bench, step)

@@ -408,6 +408,30 @@ def test_a_qemu_that_cannot_be_told_is_not_free_of_devices(root: Path) -> None:
     assert isinstance(asyncio.run(strict.judge(add, asks, Peer(os.getpid()))), Pass)
 
 
+@pytest.mark.parametrize(
+    ("devices", "told"),
+    [
+        ({}, ""),
+        (NIC, "MM401"),
+        ({"x": {"type": "vfio-pci"}}, "which host device 'x' is cannot be told"),
+    ],
+    ids=["none", "named", "unnamed"],
+)
+def test_a_qemu_elsewhere_has_the_devices_it_names(
+    root: Path, devices: dict[str, dict[str, str]], told: str
+) -> None:
+    asks = Canned({}, devices)
+    asks.threads = [1 << 30]
+    policy = Policy(PolicyOptions(hosts=(str(root),), sysfs=root, elsewhere=True))
+    add = device_add(**DIMM, addr=HIGH.start)
+    verdict = asyncio.run(policy.judge(add, asks, Peer(os.getpid())))
+    if not told:
+        assert isinstance(verdict, Pass)
+        return
+    assert isinstance(verdict, Refuse)
+    assert told in verdict.words
+
+
 def test_an_assigned_device_that_cannot_be_named_stops_memory(root: Path) -> None:
     verdict = judge(root, device_add(**DIMM), devices={"x": {"type": "vfio-pci"}})
     assert isinstance(verdict, Refuse)

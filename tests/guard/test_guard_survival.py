@@ -101,7 +101,9 @@ class Load:
             return {"execute": self._rng.choice(["query-name", "query-status", "query-pci", "no"])}
         if choice < 0.62:
             return {"execute": "query-qmp-schema"}
-        if number > 2000 or choice < 0.8 or self.sent[-1]["execute"] == "object-add":
+        if self.sent and (
+            number > 2000 or choice < 0.8 or self.sent[-1]["execute"] == "object-add"
+        ):
             last = self.sent[-1]
             if last["execute"] == "object-add":
                 name = last["arguments"]["id"]

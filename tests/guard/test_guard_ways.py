@@ -291,6 +291,35 @@ def test_whatever_qemus_process_is_called(version: str, tmp_path: Path) -> None:
         vm.truth.command("quit")
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_qemu_whose_process_is_not_seen(elsewhere: bool, tmp_path: Path) -> None:
+    """In a pid namespace of its own QEMU's thread ids mean other threads here."""
+    qemu = ["unshare", "--map-root-user", "--pid", "--fork", program_of("7.2"), *Q35]
+    qemu += ["-qmp", f"unix:{tmp_path}/hand,server=on,wait=off"]
+    word = ["--elsewhere"] if elsewhere else []
+    by_hand = [sys.executable, "-m", "planner.cli", "hotplug", "--qmp", f"unix:{tmp_path}/hand"]
+    by_hand += ["--host", f"{tmp_path}/host.txt", "--dry-run", *word]
+    plug = {"driver": "pc-dimm", "memdev": "m1", "addr": HOLE.start}
+    with scene(tmp_path, qemu, *word, scope="assigned") as vm:
+        vm.memory("m1")
+        told = subprocess.run(
+            [*by_hand, f"pc-dimm,id=d1,memdev=m1,addr={HOLE.start}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if elsewhere:
+            assert told.returncode == 0, told.stdout + told.stderr
+            vm.passes("device_add", **plug)
+        else:
+            words = "which process is QEMU's, and so what it holds, cannot be told"
+            assert words in told.stdout
+            assert told.returncode == 1
+            assert words in vm.refused("device_add", **plug)
+        vm.truth.command("quit")
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_two_names_for_one_device(version: str, tmp_path: Path) -> None:
     with scene(tmp_path, [program_of(version), *Q35], scope="assigned") as vm:

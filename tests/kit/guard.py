@@ -144,7 +144,9 @@ class Guard:
         if self._thread.is_alive():
             task = self._task
             assert task
-            self._loop.call_soon_threadsafe(task.cancel)
+            # It may be ending by itself at this very moment, its loop closed already.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(task.cancel)
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive(), "the guard does not end"
         if self.failure:
