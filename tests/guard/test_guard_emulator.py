@@ -17,6 +17,7 @@ import pytest
 from kit import ROOT
 from kit.emulator import MONITOR, guard_of, started
 from kit.guard import wait_for
+from kit.qemus import VERSIONS, program_of
 from labkit.qmp import Client, GoneError
 
 from planner.span import GIB, MIB
@@ -135,15 +136,13 @@ def test_libvirts_process_is_qemu_and_its_monitor_the_guard(tmp_path: Path) -> N
 
 
 @pytest.mark.qemu
-@pytest.mark.parametrize("version", ["10.0", "11.1"])
+@pytest.mark.parametrize("version", [each for each in VERSIONS if each.values != ("7.2",)])
 def test_newer_qemus_as_libvirt_starts_them(version: str, tmp_path: Path) -> None:
     """QEMU 10.0 has ``-mon`` from libvirt 11.3, QEMU 11.1 the object from libvirt 12.8."""
-    program = ROOT / ".cache" / f"qemu-{version}" / "qemu-system-x86_64"
-    if not program.exists():
-        pytest.fail(f"{program} is not there; scripts/get-qemu brings it")
+    program = program_of(version)
     newest = '{"qom-type":"monitor-qmp","id":"monitor","chardev":"charmonitor"}'
     monitor = MONITOR if version == "10.0" else (*MONITOR[:2], "-object", newest)
-    with started(tmp_path, program=str(program), monitor=monitor) as (process, path):
+    with started(tmp_path, program=program, monitor=monitor) as (process, path):
         with Client(path) as client:
             told = client.command("query-version")["return"]["qemu"]
             assert f"{told['major']}.{told['minor']}" == version
